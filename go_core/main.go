@@ -1,0 +1,4 @@
+// Command edged is the sentiment daemon.
+package main
+
+func main() {}
