@@ -1,0 +1,44 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"strings"
+)
+
+// maxIPCPath is sockaddr_un's sun_path less its terminating NUL (unix(7)).
+const maxIPCPath = 107
+
+// checkEndpoint accepts what ZeroMQ can bind here: ipc://PATH and tcp://ADDRESS:PORT.
+func checkEndpoint(endpoint string) error {
+	scheme, rest, ok := strings.Cut(endpoint, "://")
+	remedy := "\n  remedy: write ipc:///run/edged/edged.sock or tcp://127.0.0.1:5555"
+	switch {
+	case !ok || rest == "":
+		return fmt.Errorf("endpoints: %q is not an endpoint%s", endpoint, remedy)
+	case scheme == "ipc" && len(rest) > maxIPCPath:
+		return fmt.Errorf("endpoints: the path of %q is %d bytes long, at most %d are possible\n  remedy: choose a shorter folder", endpoint, len(rest), maxIPCPath)
+	case scheme == "ipc":
+		return nil
+	case scheme != "tcp":
+		return fmt.Errorf("endpoints: transport %q of %q is not supported%s", scheme, endpoint, remedy)
+	}
+	if _, _, err := net.SplitHostPort(rest); err != nil {
+		return fmt.Errorf("endpoints: %q: %w%s", endpoint, err, remedy)
+	}
+	return nil
+}
+
+// IsExposed says whether an endpoint accepts connections from beyond this machine.
+func IsExposed(endpoint string) bool {
+	rest, ok := strings.CutPrefix(endpoint, "tcp://")
+	if !ok {
+		return false
+	}
+	host, _, err := net.SplitHostPort(rest)
+	if err != nil || host == "localhost" || host == "lo" {
+		return err != nil
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback()
+}
