@@ -24,7 +24,7 @@ Standard library only: protocol, clients, command line and baselines all share i
 
 from __future__ import annotations
 
-from typing import ClassVar, Optional
+from typing import ClassVar
 
 
 class EdgedError(Exception):
@@ -32,7 +32,7 @@ class EdgedError(Exception):
 
     default_hint: ClassVar[str] = "run `edgectl doctor` to see what is wrong"
 
-    def __init__(self, message: str, hint: Optional[str] = None) -> None:
+    def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message, hint)
         self.message = message
         self.hint = self.default_hint if hint is None else hint
@@ -62,7 +62,9 @@ class NoAnswer(EdgedError, TimeoutError):
 class HandshakeError(EdgedError):
     """The daemon's socket was reached, but the ZeroMQ handshake failed."""
 
-    default_hint = "does one side use CURVE keys and the other not? compare the client's keys with curve.* in the daemon's config"
+    default_hint = (
+        "does only one side use CURVE keys? compare the client's keys with curve.* in the daemon's config"
+    )
 
 
 class WrongServerKey(HandshakeError):
@@ -88,7 +90,7 @@ class ReplyError(EdgedError):
 
     code: ClassVar[str] = ""
 
-    def __init__(self, message: str, hint: Optional[str] = None, retry_after_ms: Optional[int] = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, retry_after_ms: int | None = None) -> None:
         super().__init__(message, hint)
         self.retry_after_ms = retry_after_ms
 
@@ -104,7 +106,9 @@ class TooLarge(ReplyError):
     """More reviews in one request, or a longer review, than the daemon takes."""
 
     code = "too_large"
-    default_hint = "send fewer reviews in one request (classify_many does), or raise max_reviews or max_review_bytes"
+    default_hint = (
+        "send fewer reviews in one request (classify_many does), or raise max_reviews or max_review_bytes"
+    )
 
 
 class Busy(ReplyError):
@@ -156,17 +160,14 @@ class InternalError(ReplyError):
     default_hint = "the daemon's log says more; please report it"
 
 
-REPLY_ERRORS: dict[str, type[ReplyError]] = {
-    error.code: error
-    for error in (
-        BadRequest, TooLarge, Busy, DeadlineExceeded, Draining, Denied, Unavailable, ModelError, InternalError,
-    )
-}  # fmt: skip
+REPLY_ERRORS: dict[str, type[ReplyError]] = {error.code: error for error in ReplyError.__subclasses__()}
 """Wire error code -> class."""
 
 
-def reply_error(code: str, message: str, hint: Optional[str] = None, retry_after_ms: Optional[int] = None) -> ReplyError:
-    """The exception for an error reply; a code this version does not know becomes a plain `ReplyError`."""
+def reply_error(
+    code: str, message: str, hint: str | None = None, retry_after_ms: int | None = None
+) -> ReplyError:
+    """The exception for an error reply; an unknown code becomes a plain `ReplyError`."""
     known = REPLY_ERRORS.get(code)
     if known is None:
         return ReplyError(f"{code}: {message}", hint, retry_after_ms)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edged.errors import BadRequest, ReplyError, ReplyNotUnderstood, reply_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 VERSION = 1
 OPS = ("classify", "stats", "health", "info")
@@ -24,7 +26,8 @@ MAX_NESTING = 64
 class Prediction(NamedTuple):
     """One review's result. `score` is the probability of `label`, 0 to 1, four decimals.
 
-    `uncertain`: the score lies in the model's band of doubt. `truncated`: the text was longer than the model reads.
+    `uncertain`: the score lies in the model's band of doubt.
+    `truncated`: the text was longer than the model reads.
     """
 
     label: str
@@ -37,41 +40,44 @@ class Request(NamedTuple):
     """A request as a service sees it. `id` is the token as written (quotes included), or None."""
 
     op: str
-    id: Optional[str] = None
-    texts: list[str] = []
+    id: str | None
+    texts: list[str]
     single: bool = False
-    deadline_ms: Optional[int] = None
+    deadline_ms: int | None = None
 
 
 class Reply(NamedTuple):
     """A reply as a client sees it: exactly one of `results`, `payload` and `error` is set."""
 
     id: Any
-    results: Optional[list[Prediction]] = None
-    payload: Optional[dict[str, Any]] = None
-    error: Optional[ReplyError] = None
+    results: list[Prediction] | None = None
+    payload: dict[str, Any] | None = None
+    error: ReplyError | None = None
 
 
 class RequestError(Exception):
     """A body that is no valid request: the error to answer with, and the id token where it could be read."""
 
-    def __init__(self, error: ReplyError, request_id: Optional[str] = None) -> None:
+    def __init__(self, error: ReplyError, request_id: str | None = None) -> None:
         super().__init__(str(error))
         self.error = error
         self.request_id = request_id
 
 
-# --- client side -----------------------------------------------------------------------------------------------
+# --- client side ------------------------------------------------------------
 
 
 def encode_request(
-    request_id: Union[int, str],
-    texts: Union[str, Sequence[str], None] = None,
+    request_id: int | str,
+    texts: str | Sequence[str] | None = None,
     *,
     op: str = "classify",
-    deadline_ms: Optional[int] = None,
+    deadline_ms: int | None = None,
 ) -> bytes:
-    """The body of a request: one text, a list of texts, or (with `op`) none. Lone surrogates become U+FFFD."""
+    """The body of a request: one text, a list of texts, or (with `op`) none.
+
+    Lone surrogates, which no UTF-8 can carry, become U+FFFD.
+    """
     fields: dict[str, Any] = {"id": request_id}
     if op != "classify":
         fields["op"] = op
@@ -110,7 +116,9 @@ def _reply(fields: dict[str, Any]) -> Reply:
         error = fields["error"]
         return Reply(
             request_id,
-            error=reply_error(error["code"], error["message"], error.get("hint"), error.get("retry_after_ms")),
+            error=reply_error(
+                error["code"], error["message"], error.get("hint"), error.get("retry_after_ms")
+            ),
         )
     for op in OPS:
         if isinstance(fields.get(op), dict):
@@ -120,11 +128,14 @@ def _reply(fields: dict[str, Any]) -> Reply:
 
 def _prediction(result: Mapping[str, Any]) -> Prediction:
     return Prediction(
-        result["label"], float(result["score"]), result.get("uncertain", False), result.get("truncated", False)
+        result["label"],
+        float(result["score"]),
+        result.get("uncertain", False),
+        result.get("truncated", False),
     )
 
 
-# --- service side ----------------------------------------------------------------------------------------------
+# --- service side ------------------------------------------------------------
 
 
 def parse_request(body: bytes) -> Request:
@@ -132,7 +143,9 @@ def parse_request(body: bytes) -> Request:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise _bad(f"byte {error.start} of the request is not valid UTF-8", "send one JSON object in UTF-8") from None
+        raise _bad(
+            f"byte {error.start} of the request is not valid UTF-8", "send one JSON object in UTF-8"
+        ) from None
     fields = _top_level_fields(text)
     request_id = _id(fields)
     try:
@@ -163,7 +176,7 @@ _KNOWN = frozenset(("id", "v", "op", "text", "texts", "deadline_ms"))
 
 
 def _top_level_fields(text: str) -> dict[str, _Field]:
-    """The known fields of the object that `text` must be, each with its token; the last of duplicates wins."""
+    """The known fields of the object in `text`, each with its token; the last of duplicates wins."""
     fields: dict[str, _Field] = {}
     at = _skip_space(text, 0)
     if text[at : at + 1] != "{":
@@ -179,7 +192,9 @@ def _top_level_fields(text: str) -> dict[str, _Field]:
         if key_field.value in _KNOWN:
             fields[key_field.value] = field
         elif _nesting(field.token) > MAX_NESTING:
-            raise _bad(f'field "{key_field.value[:40]}" is nested more than {MAX_NESTING} deep', "send flatter JSON")
+            raise _bad(
+                f'field "{key_field.value[:40]}" is nested more than {MAX_NESTING} deep', "send flatter JSON"
+            )
         at = _skip_space(text, at)
         more = text[at : at + 1] == ","
         if more:
@@ -227,7 +242,7 @@ def _nesting(token: str) -> int:
     return deepest
 
 
-def _id(fields: Mapping[str, _Field]) -> Optional[str]:
+def _id(fields: Mapping[str, _Field]) -> str | None:
     field = fields.get("id")
     if field is None:
         return None
@@ -238,7 +253,7 @@ def _id(fields: Mapping[str, _Field]) -> Optional[str]:
     return field.token
 
 
-def _request(fields: Mapping[str, _Field], request_id: Optional[str], escapes: bool) -> Request:
+def _request(fields: Mapping[str, _Field], request_id: str | None, escapes: bool) -> Request:
     if "v" in fields and fields["v"].token != str(VERSION):
         raise BadRequest('"v" must be 1', "this service speaks version 1; leave the field out")
     op = fields["op"].value if "op" in fields else "classify"
@@ -246,21 +261,27 @@ def _request(fields: Mapping[str, _Field], request_id: Optional[str], escapes: b
         raise BadRequest('unknown "op"', "it must be one of " + ", ".join(OPS))
     deadline_ms = _deadline_ms(fields.get("deadline_ms"))
     if op != "classify":
-        return Request(op, request_id, deadline_ms=deadline_ms)
+        return Request(op, request_id, [], deadline_ms=deadline_ms)
     texts, single = _texts(fields)
     if escapes:
         texts = [_LONE_SURROGATE.sub("\ufffd", text) for text in texts]
     return Request(op, request_id, texts, single, deadline_ms)
 
 
-def _deadline_ms(field: Optional[_Field]) -> Optional[int]:
+def _deadline_ms(field: _Field | None) -> int | None:
     if field is None:
         return None
-    if field.value is _NUMBER and _INTEGER.fullmatch(field.token) and len(field.token) <= len(str(MAX_DEADLINE_MS)):
+    if (
+        field.value is _NUMBER
+        and _INTEGER.fullmatch(field.token)
+        and len(field.token) <= len(str(MAX_DEADLINE_MS))
+    ):
         deadline_ms = int(field.token)
         if 1 <= deadline_ms <= MAX_DEADLINE_MS:
             return deadline_ms
-    raise BadRequest(f'"deadline_ms" must be an integer from 1 to {MAX_DEADLINE_MS}', "leave it out for no deadline")
+    raise BadRequest(
+        f'"deadline_ms" must be an integer from 1 to {MAX_DEADLINE_MS}', "leave it out for no deadline"
+    )
 
 
 def _texts(fields: Mapping[str, _Field]) -> tuple[list[str], bool]:
@@ -272,13 +293,17 @@ def _texts(fields: Mapping[str, _Field]) -> tuple[list[str], bool]:
             raise BadRequest('"text" must be a string', 'for several reviews send "texts"')
         return [text], True
     if "texts" not in fields:
-        raise BadRequest('neither "text" nor "texts" is given', 'send {"text":"..."} or {"texts":["...","..."]}')
+        raise BadRequest(
+            'neither "text" nor "texts" is given', 'send {"text":"..."} or {"texts":["...","..."]}'
+        )
     texts = fields["texts"].value
     if not isinstance(texts, list):
         raise BadRequest('"texts" must be an array of strings', 'for one review send "text"')
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            raise BadRequest(f'"texts" must be an array of strings; element {index} is none', "send strings only")
+            raise BadRequest(
+                f'"texts" must be an array of strings; element {index} is none', "send strings only"
+            )
     return texts, False
 
 
@@ -291,14 +316,14 @@ def _syntax(text: str, at: int, message: str) -> RequestError:
     return _bad(f"the request is not valid JSON: {message} at byte {offset}", "send one JSON object in UTF-8")
 
 
-def encode_results(request_id: Optional[str], predictions: Iterable[Prediction], *, single: bool) -> bytes:
+def encode_results(request_id: str | None, predictions: Iterable[Prediction], *, single: bool) -> bytes:
     """The reply to a classify request; `single` answers "text", otherwise "texts"."""
     objects = [_result(prediction) for prediction in predictions]
-    body = objects[0] if single else f'"results":[{",".join("{%s}" % fields for fields in objects)}]'
+    body = objects[0] if single else f'"results":[{",".join(f"{{{fields}}}" for fields in objects)}]'
     return _wrap(request_id, body)
 
 
-def encode_error(request_id: Optional[str], error: ReplyError) -> bytes:
+def encode_error(request_id: str | None, error: ReplyError) -> bytes:
     """The reply that carries `error`."""
     fields: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
     if error.retry_after_ms is not None:
@@ -306,7 +331,7 @@ def encode_error(request_id: Optional[str], error: ReplyError) -> bytes:
     return _wrap(request_id, f'"error":{_compact(fields)}')
 
 
-def encode_payload(request_id: Optional[str], op: str, payload: Mapping[str, Any]) -> bytes:
+def encode_payload(request_id: str | None, op: str, payload: Mapping[str, Any]) -> bytes:
     """The reply to a stats, health or info request."""
     return _wrap(request_id, f'"{op}":{_compact(payload)}')
 
@@ -320,7 +345,7 @@ def _result(prediction: Prediction) -> str:
     return fields
 
 
-def _wrap(request_id: Optional[str], fields: str) -> bytes:
+def _wrap(request_id: str | None, fields: str) -> bytes:
     prefix = "" if request_id is None else f'"id":{request_id},'
     return f"{{{prefix}{fields}}}".encode()
 

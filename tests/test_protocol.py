@@ -63,9 +63,15 @@ def test_a_client_reads_every_reply(case: dict[str, Any]) -> None:
     reply = protocol.decode_reply(case["reply"].encode())
     assert reply.id == (None if case["id"] is None else json.loads(case["id"]))
     if case["kind"] == "classify":
-        assert reply.results is not None and len(reply.results) == len(case["results"])
+        assert reply.results is not None
+        assert len(reply.results) == len(case["results"])
         for got, sent in zip(reply.results, case["results"]):
-            assert got == (sent["label"], pytest.approx(sent["score"], abs=5.0001e-5), sent["uncertain"], sent["truncated"])
+            assert tuple(got) == (
+                sent["label"],
+                pytest.approx(sent["score"], abs=5.0001e-5),
+                sent["uncertain"],
+                sent["truncated"],
+            )
     elif case["kind"] == "error":
         assert type(reply.error) is errors.REPLY_ERRORS[case["code"]]
         assert (reply.error.message, reply.error.hint) == (case["message"], case["hint"])
@@ -92,8 +98,8 @@ def test_what_a_client_sends_a_service_reads(sent: dict[str, Any], received: dic
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\xff", b"[]", b"{}", b'{"label":"a"}', b'{"results":[{}]}', b'{"results":5}', b'{"error":{}}', b'{"stats":1}',
-     b'{"error":"x"}', b'{"label":"a","score":"high"}', b'{"x":' + b"[" * 100_000],
+    [b"", b"\xff", b"[]", b"{}", b'{"label":"a"}', b'{"results":[{}]}', b'{"results":5}', b'{"error":{}}',
+     b'{"stats":1}', b'{"error":"x"}', b'{"label":"a","score":"high"}', b'{"x":' + b"[" * 100_000],
 )  # fmt: skip
 def test_a_reply_that_is_none(body: bytes) -> None:
     with pytest.raises(errors.ReplyNotUnderstood, match="not edged's wire format"):
