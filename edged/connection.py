@@ -1,0 +1,218 @@
+"""How a client reaches the daemon: socket options, CURVE keys, and what the socket monitor says went wrong.
+
+A wrong key looks like silence: only the monitor's handshake events tell "the server's key is wrong" from
+"this client's key is not allowed" from "nobody answers".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+import zmq
+
+from edged.errors import EndpointError, HandshakeError, KeyNotAllowed, NoAnswer, WrongServerKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edged.calls import Call
+
+DEFAULT_ENDPOINT = "ipc:///run/edged/edged.sock"
+RECONNECT_MS = 100
+RECONNECT_MAX_MS = 3000
+HANDSHAKE_MS = 5000
+HEARTBEAT_MS = 5000
+Z85_KEY_LENGTH = 40
+MECHANISM_MISMATCH = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+# A server drops a HELLO it cannot open without a word; a daemon that dies in mid-handshake does so once.
+SILENT_FAILURES = 2
+
+ClientKey = Union[str, "os.PathLike[str]", tuple[str, str]]
+"""(public, secret) in Z85, or the path of a key file that holds both."""
+
+
+class Connection:
+    """One DEALER's way to the daemon, and its state as the monitor tells it."""
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        server_key: str | os.PathLike[str] | None = None,
+        client_key: ClientKey | None = None,
+    ) -> None:
+        """Raises `EndpointError` for keys that cannot be read."""
+        self.endpoint = endpoint or os.environ.get("EDGED_ENDPOINT") or DEFAULT_ENDPOINT
+        self._server_key = None if server_key is None else _server_key(server_key)
+        self._client_key = None if client_key is None else _client_key(client_key)
+        if self._client_key and not self._server_key:
+            raise EndpointError("a client key was given, but no server key", "give server_key too")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen: the socket is about to be made anew."""
+        self.connected = False
+        self.failure: HandshakeError | None = None
+        self._was_connected = False
+        self._silent_failures = 0
+
+    def open(self, context: zmq.Context[Any]) -> tuple[Any, Any]:
+        """A connected DEALER and its monitor, of the context's own socket type. Raises `EndpointError`."""
+        self.reset()
+        socket = context.socket(zmq.DEALER)
+        try:
+            self._configure(socket)
+            # The monitor comes first: it must see the first handshake.
+            monitor = socket.get_monitor_socket(
+                zmq.EVENT_HANDSHAKE_SUCCEEDED
+                | zmq.EVENT_DISCONNECTED
+                | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+                | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+                | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            )
+            socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            close(socket)
+            raise EndpointError(f"{self.endpoint}: {error.strerror}", _endpoint_hint(error.errno)) from None
+        return socket, monitor
+
+    def _configure(self, socket: Any) -> None:
+        socket.linger = 0  # whoever closes has its answers, or has given them up
+        socket.immediate = 1
+        socket.reconnect_ivl = RECONNECT_MS
+        socket.reconnect_ivl_max = RECONNECT_MAX_MS
+        socket.handshake_ivl = HANDSHAKE_MS
+        if self.endpoint.startswith("tcp:"):
+            socket.heartbeat_ivl = HEARTBEAT_MS
+            socket.ipv6 = "[" in self.endpoint
+        if self._server_key:
+            public, secret = self._client_key or zmq.curve_keypair()
+            socket.curve_serverkey = self._server_key
+            socket.curve_publickey = public
+            socket.curve_secretkey = secret
+
+    def saw(self, frames: Sequence[bytes]) -> bool:
+        """Take a monitor event; True when a lost connection is back. A failed handshake sets `failure`."""
+        event, value = struct.unpack("=HI", frames[0])
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            back = self._was_connected
+            self.connected = self._was_connected = True
+            self._silent_failures = 0
+            return back
+        if event == zmq.EVENT_DISCONNECTED:
+            self.connected = False
+        else:
+            self.failure = self._handshake_failure(event, value)
+        return False
+
+    def _handshake_failure(self, event: int, value: int) -> HandshakeError | None:
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            return KeyNotAllowed(f"this client's key is not allowed at {self.endpoint} (ZAP status {value})")
+        if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            return self._protocol_failure(value)
+        self._silent_failures += 1
+        if self._server_key and self._silent_failures >= SILENT_FAILURES:
+            return WrongServerKey(f"the server's key is wrong: {self.endpoint} does not hold its secret")
+        return None
+
+    def _protocol_failure(self, value: int) -> HandshakeError:
+        if value != MECHANISM_MISMATCH:
+            return HandshakeError(
+                f"{self.endpoint} broke the ZeroMQ handshake (protocol error {value:#x})",
+                "is something else than edged listening there?",
+            )
+        if self._server_key:
+            return HandshakeError(
+                f"{self.endpoint} does not use CURVE, but this client has a server key",
+                "leave the keys out, or set curve.* in the daemon's config",
+            )
+        return HandshakeError(
+            f"{self.endpoint} wants CURVE, and this client has no keys",
+            "give server_key and client_key; `edgectl keys` makes and shows them",
+        )
+
+    def no_answer(self, call: Call) -> NoAnswer:
+        """The error for a call that ran out of time, as exact as the connection's state allows."""
+        if self.connected:
+            return NoAnswer(
+                f"{self.endpoint} took the request {call.sends} times, but gave no answer in time",
+                "the daemon hangs or is overloaded: see its log, or give a longer timeout",
+            )
+        if self._was_connected:
+            return NoAnswer(f"the connection to {self.endpoint} was lost and did not come back in time")
+        return NoAnswer(f"no answer: nobody listens at {self.endpoint}", _path_hint(self.endpoint))
+
+
+def close(socket: Any) -> None:
+    """Close a DEALER and its monitor."""
+    socket.disable_monitor()
+    socket.close()
+
+
+def _path_hint(endpoint: str) -> str | None:
+    scheme, _, name = endpoint.partition("://")
+    if scheme != "ipc" or name.startswith("@"):
+        return None
+    path = Path(name)
+    try:
+        path.stat()
+    except PermissionError:
+        return f"no permission to enter {path.parent}: be in the group that owns it (usually `edged`)"
+    except OSError:
+        return f"there is no socket {path}: start the daemon (systemctl start edged), or set EDGED_ENDPOINT"
+    if not os.access(path, os.W_OK):
+        return f"no permission to write to {path}: be in the group that owns it (usually `edged`)"
+    return f"the socket {path} is there, but no process behind it: start the daemon (systemctl start edged)"
+
+
+def _endpoint_hint(number: int | None) -> str | None:
+    if number == errno.ENAMETOOLONG:
+        return "an ipc path has at most 107 bytes"
+    return None
+
+
+def _server_key(value: str | os.PathLike[str]) -> bytes:
+    if isinstance(value, str) and len(value) == Z85_KEY_LENGTH and not Path(value).is_file():
+        return value.encode()
+    return _load(value)[0]
+
+
+def _client_key(value: ClientKey) -> tuple[bytes, bytes]:
+    if isinstance(value, tuple):
+        public, secret = value
+        if len(public) != Z85_KEY_LENGTH or len(secret) != Z85_KEY_LENGTH:
+            raise EndpointError("client_key must be two Z85 keys of 40 characters", "give (public, secret)")
+        return public.encode(), secret.encode()
+    mode = _mode(value)
+    if mode & 0o077:
+        raise EndpointError(
+            f"{value} holds a secret key, but others may read it (mode {mode:04o})", "chmod 600 it"
+        )
+    public_key, secret_key = _load(value)
+    if secret_key is None:
+        raise EndpointError(
+            f"{value} holds no secret key", "give the client's own key file, not its public half"
+        )
+    return public_key, secret_key
+
+
+def _mode(path: str | os.PathLike[str]) -> int:
+    try:
+        return Path(path).stat().st_mode & 0o7777
+    except OSError as error:
+        raise EndpointError(f"cannot read the key file {path}: {error.strerror}", "check the path") from None
+
+
+def _load(path: str | os.PathLike[str]) -> tuple[bytes, bytes | None]:
+    from zmq.auth import load_certificate  # noqa: PLC0415 - slow to load, and seldom wanted
+
+    try:
+        return load_certificate(path)
+    except (OSError, ValueError) as error:
+        raise EndpointError(
+            f"cannot read the key file {os.fspath(path)!r}: {error}",
+            "it must be a CURVE certificate, as `edgectl keys new` writes it, or a key of 40 characters",
+        ) from None
