@@ -1,0 +1,133 @@
+package features
+
+const accents = "aaaaaaaceeeeiiiidnooooo ouuuuytsaaaaaaaceeeeiiiidnooooo ouuuuyty"
+
+var entities = [...]struct{ name, folded string }{
+	{"amp;", "&"}, {"lt;", "<"}, {"gt;", ">"}, {"quot;", `"`}, {"#34;", `"`}, {"apos;", "'"}, {"#39;", "'"}, {"nbsp;", " "},
+}
+
+// lower maps ASCII letters to lower case and every other byte to itself.
+var lower = func() (table [256]byte) {
+	for c := range table {
+		table[c] = byte(c)
+		if 'A' <= c && c <= 'Z' {
+			table[c] += 'a' - 'A'
+		}
+	}
+	return table
+}()
+
+// fold appends the lower-cased ASCII form of text to out. It is never longer than text.
+func fold(out, text []byte) []byte {
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c < 0xc2 && c != '&' {
+			out = append(out, lower[c])
+			i++
+			continue
+		}
+		folded, size := foldOne(text[i:])
+		if size == 0 {
+			out = append(out, c)
+			i++
+			continue
+		}
+		out = append(out, folded...)
+		i += size
+	}
+	return out
+}
+
+// foldOne returns what the sequence at the start of text folds to, and its
+// size in bytes: 0 where it stays as it is.
+func foldOne(text []byte) (folded string, size int) {
+	if text[0] == '&' {
+		return foldEntity(text[1:])
+	}
+	if len(text) < 2 || text[1]&0xc0 != 0x80 {
+		return "", 0
+	}
+	second := text[1]
+	switch text[0] {
+	case 0xc2:
+		return foldLatin1Symbol(second), 2
+	case 0xc3:
+		return accents[second-0x80 : second-0x80+1], 2
+	case 0xcc:
+		return "", 2
+	case 0xcd:
+		if second <= 0xaf {
+			return "", 2
+		}
+	case 0xe2, 0xe3, 0xef:
+		if len(text) >= 3 && text[2]&0xc0 == 0x80 {
+			return foldThree(text[0], second, text[2])
+		}
+	case 0xf0:
+		if len(text) >= 4 && second == 0x9f && text[2] == 0x8f && 0xbb <= text[3] && text[3] <= 0xbf {
+			return "", 4 // skin tones
+		}
+	}
+	return "", 0
+}
+
+func foldEntity(text []byte) (folded string, size int) {
+	for _, entity := range entities {
+		if hasPrefixFold(text, entity.name) {
+			return entity.folded, 1 + len(entity.name)
+		}
+	}
+	return "", 0
+}
+
+func hasPrefixFold(text []byte, prefix string) bool {
+	if len(text) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if lower[text[i]] != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func foldLatin1Symbol(second byte) string {
+	switch second {
+	case 0xad: // soft hyphen
+		return ""
+	case 0xb4: // acute accent
+		return "'"
+	case 0xab, 0xbb:
+		return `"`
+	}
+	return " "
+}
+
+func foldThree(first, second, third byte) (folded string, size int) {
+	switch {
+	case first == 0xe2 && second == 0x80:
+		return foldGeneralPunctuation(third), 3
+	case first == 0xe3 && second == 0x80 && third == 0x80: // ideographic space
+		return " ", 3
+	case first == 0xef && second == 0xb8 && third <= 0x8f: // variation selectors
+		return "", 3
+	}
+	return "", 0
+}
+
+func foldGeneralPunctuation(third byte) string {
+	switch {
+	case 0x8b <= third && third <= 0x8f, 0xaa <= third && third <= 0xae: // zero width, direction marks
+		return ""
+	case 0x90 <= third && third <= 0x95:
+		return "-"
+	case 0x98 <= third && third <= 0x9b:
+		return "'"
+	case 0x9c <= third && third <= 0x9f:
+		return `"`
+	case third == 0xa6:
+		return "..."
+	}
+	return " "
+}

@@ -1,0 +1,129 @@
+package features
+
+import "bytes"
+
+const (
+	fnvOffset = 0xcbf29ce484222325 // FNV-1a, 64 bits
+	fnvPrime  = 0x100000001b3
+)
+
+var (
+	hashNot   = hashOf([]byte("not"))
+	hashZero  = hashOf([]byte("0"))
+	hashHTTP  = hashOf([]byte("http"))
+	hashQuote = hashOf([]byte(`"`))
+	hashStop  = hashOf([]byte("."))
+	hashColon = hashOf([]byte(":"))
+	hashT     = hashOf([]byte("t"))
+)
+
+func hashOf(text []byte) uint64 { return extend(fnvOffset, text) }
+
+func extend(hash uint64, text []byte) uint64 {
+	for _, c := range text {
+		hash = (hash ^ uint64(c)) * fnvPrime
+	}
+	return hash
+}
+
+// squeezed is the hash of word with runs of three and more of one ASCII letter shortened to two.
+func squeezed(word []byte) uint64 {
+	hash := uint64(fnvOffset)
+	var last, before byte
+	for _, c := range word {
+		if c == last && c == before && 'a' <= c && c <= 'z' {
+			continue
+		}
+		hash = (hash ^ uint64(c)) * fnvPrime
+		last, before = c, last
+	}
+	return hash
+}
+
+// scanWord reads a word, a whole number, a link, or a contraction of "not".
+func (e *Extractor) scanWord(text []byte) int {
+	if size := link(text); size > 0 {
+		e.token(hashHTTP, 0)
+		return size
+	}
+	size := wordSize(text)
+	word := text[:size]
+	if hasNegatedTail(text[size:]) {
+		if word[size-1] == 'n' {
+			e.stem(word[:size-1])
+			e.token(hashNot, isNegation)
+		} else {
+			e.token(squeezed(word), markOf(word))
+			e.token(hashT, 0)
+		}
+		return size + 2
+	}
+	switch {
+	case class[word[0]] == digit && digits(word) == size:
+		e.number(word, longestNumber)
+	case string(word) == "cannot":
+		e.stem(word[:2])
+		e.token(hashNot, isNegation)
+	case size > 3 && word[size-1] == 't' && word[size-2] == 'n' && isStem(word[:size-2]):
+		e.stem(word[:size-2])
+		e.token(hashNot, isNegation)
+	default:
+		e.token(squeezed(word), markOf(word))
+	}
+	return size
+}
+
+// hasNegatedTail tells whether text goes on with 't as a word's end.
+func hasNegatedTail(text []byte) bool {
+	return len(text) >= 2 && text[0] == '\'' && text[1] == 't' && !startsWord(text[2:])
+}
+
+// stem gives the word before "n't" or "nt" as a token; a stem that is no word by itself is the word it stands for.
+func (e *Extractor) stem(word []byte) {
+	switch string(word) {
+	case "":
+		return
+	case "ca":
+		word = []byte("can")
+	case "wo":
+		word = []byte("will")
+	}
+	e.token(squeezed(word), markOf(word))
+}
+
+func isStem(word []byte) bool {
+	switch string(word) {
+	case "do", "does", "did", "is", "was", "are", "were", "could", "would", "should",
+		"has", "have", "had", "ai", "must", "need", "ca", "wo":
+		return true
+	}
+	return false
+}
+
+func markOf(word []byte) byte {
+	switch string(word) {
+	case "not", "no", "never", "nothing", "nobody", "none", "neither", "nor", "without", "hardly", "barely":
+		return isNegation
+	}
+	return 0
+}
+
+// link returns the size of the web address that text starts with, 0 where there is none.
+func link(text []byte) int {
+	size := 0
+	switch {
+	case text[0] == 'w' && bytes.HasPrefix(text, []byte("www.")):
+		size = len("www.")
+	case text[0] == 'h' && bytes.HasPrefix(text, []byte("http://")):
+		size = len("http://")
+	case text[0] == 'h' && bytes.HasPrefix(text, []byte("https://")):
+		size = len("https://")
+	default:
+		return 0
+	}
+	for size < len(text) && text[size] > ' ' && text[size] != 0x7f &&
+		text[size] != '<' && text[size] != '>' && text[size] != '"' {
+		size++
+	}
+	return size
+}
