@@ -1,0 +1,1 @@
+"""Everything the daemon loads into the interpreter it embeds."""

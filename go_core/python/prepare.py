@@ -1,0 +1,34 @@
+"""Run once in the fresh interpreter, before MetaCall or anything heavy is imported.
+
+In: `options`, JSON bytes {"path": [...], "module": ..., "host": ...}. Out: `result`, a status byte and JSON.
+"""
+
+
+def prepare(options):
+    import json
+    import sys
+
+    try:
+        wanted = json.loads(options)
+        sys.path[:0] = wanted["path"]
+        sys.stdout.reconfigure(line_buffering=True)  # a handler's print reaches the log at once
+        from edged.embedded import imports
+
+        imports.slim(wanted["host"])
+        __import__(wanted["module"])
+        return b"\0" + json.dumps({"executable": sys.executable, "prefix": sys.prefix}).encode()
+    except BaseException as error:
+        import traceback
+
+        report = {
+            "type": type(error).__name__,
+            "message": str(error),
+            "name": getattr(error, "name", None),
+            "traceback": "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+            "executable": sys.executable,
+            "path": sys.path,
+        }
+        return b"\1" + json.dumps(report).encode()
+
+
+result = prepare(options)  # noqa: F821

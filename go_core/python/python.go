@@ -1,0 +1,404 @@
+// Package python owns the Python interpreter inside the process.
+//
+// Two hosts embed it behind one type: CPython, called through libpython, and MetaCall, called through libmetacall.
+// Both are loaded with dlopen; the binary needs neither to build, and no headers. A Host runs its interpreter on an
+// operating system thread of its own: it is initialised, told to load and unload handlers, and finalised there, so
+// that a reload never stops the threads that serve. Those attach once (Host.Attach) and then call at full speed.
+//
+// The interpreter lock is free between calls: threads that Python code starts keep running.
+package python
+
+/*
+#cgo LDFLAGS: -ldl
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	_ "embed"
+)
+
+// Options says which interpreter to open. The zero value finds one.
+type Options struct {
+	Embed        string        // "auto" (also ""), "metacall" or "cpython"; auto takes MetaCall where it is installed
+	Executable   string        // interpreter, for instance a virtual environment's bin/python3; "" = find
+	LibPython    string        // shared library of that interpreter; "" = find
+	LibMetaCall  string        // libmetacall.so; "" = find
+	Path         []string      // put in front of sys.path
+	Log          *slog.Logger  // nil discards
+	CloseTimeout time.Duration // how long Close may take; 0 = 5 s
+
+	module string // what is called in place of edged.embedded.entry; for tests
+}
+
+const (
+	defaultModule       = "edged.embedded.entry"
+	defaultCloseTimeout = 5 * time.Second
+	memoryTimeout       = time.Second
+	tracebackTimeout    = 2 * time.Second
+)
+
+//go:embed prepare.py
+var prepareSource string
+
+// A host is one way to call the interpreter. All methods but call run on the owner's thread.
+type host interface {
+	name() string
+	initialize(owner *C.edged_thread) error
+	call(thread *C.edged_thread, function int, record unsafe.Pointer, n int, out unsafe.Pointer, room int) int
+	finalize(owner *C.edged_thread) error
+}
+
+// Host is the interpreter. Its methods may be called from any goroutine.
+type Host struct {
+	host        host
+	log         *slog.Logger
+	version     string
+	interpreter Interpreter
+	timeout     time.Duration
+	owner       *C.edged_thread
+	work        chan func() // to the owner's thread; closed when it ends
+	calls       sync.RWMutex
+	closed      atomic.Bool // no new calls
+	finalizing  atomic.Bool // no more of anything
+	failures    atomic.Int64
+}
+
+// opened: CPython and its extension modules do not survive a second life in one process.
+var opened atomic.Bool
+
+// Open finds an interpreter, starts it on a thread of its own, and imports edged.embedded.entry there.
+// A process can open one Host in its life.
+//
+// Errors: *UnavailableError says what is missing or does not fit, and the remedy.
+func Open(options Options) (*Host, error) {
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	if options.module == "" {
+		options.module = defaultModule
+	}
+	interpreter, err := NewSearch(options.Executable, options.LibPython).Locate()
+	if err != nil {
+		return nil, err
+	}
+	library, err := interpreter.Library()
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(options, library)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkHome(interpreter); err != nil {
+		return nil, err
+	}
+	if !opened.CompareAndSwap(false, true) {
+		return nil, errors.New("a Python interpreter was already opened in this process")
+	}
+	h := &Host{host: chosen, log: options.Log, interpreter: interpreter, timeout: options.CloseTimeout,
+		owner: newThread(), work: make(chan func())}
+	if h.timeout == 0 {
+		h.timeout = defaultCloseTimeout
+	}
+	started := make(chan error)
+	go h.own(func() error { return h.start(options, library) }, started)
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	h.log.Info("Python is ready", "host", h.Name(), "version", h.version, "interpreter", interpreter.Executable, "library", library)
+	return h, nil
+}
+
+// choose decides between the hosts without loading anything of Python.
+func choose(options Options, libPython string) (host, error) {
+	switch options.Embed {
+	case "cpython":
+		return cpython{module: options.module}, nil
+	case "metacall", "auto", "":
+	default:
+		return nil, &UnavailableError{Problem: fmt.Sprintf("embed = %q is unknown", options.Embed), Remedy: "Use auto, metacall or cpython"}
+	}
+	library, err := LocateMetaCall(options.LibMetaCall, os.Getenv)
+	if err == nil {
+		err = matches(library, libPython)
+	}
+	if err == nil {
+		return metacall{library: library, module: options.module}, nil
+	}
+	if options.Embed == "metacall" || options.LibMetaCall != "" {
+		return nil, err
+	}
+	options.Log.Debug("MetaCall is not used", "reason", err)
+	return cpython{module: options.module}, nil
+}
+
+// checkHome refuses a PYTHONHOME that does not hold the interpreter's library: CPython would end the process.
+func checkHome(interpreter Interpreter) error {
+	home := os.Getenv("PYTHONHOME")
+	if home == "" {
+		return nil
+	}
+	prefix, _, _ := strings.Cut(home, ":")
+	if isFile(prefix + "/lib/python" + interpreter.Version + "/os.py") {
+		return nil
+	}
+	return &UnavailableError{Problem: "PYTHONHOME is " + home + ", which holds no Python " + interpreter.Version + " library",
+		Remedy: "Unset it: edged finds a virtual environment from its interpreter (`python`)"}
+}
+
+// own is the life of the owner's thread.
+func (h *Host) own(start func() error, started chan<- error) {
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	err := start()
+	started <- err
+	if err != nil {
+		return
+	}
+	for do := range h.work {
+		do()
+	}
+}
+
+func (h *Host) start(options Options, library string) error {
+	saved := C.edged_signals_save()
+	defer func() {
+		if changed := C.edged_signals_restore(saved); changed > 0 {
+			h.log.Debug("signal handlers given back to Go", "changed", int(changed))
+		}
+	}()
+	if err := openLibrary(library, h.interpreter, h.owner); err != nil {
+		return err
+	}
+	program := C.CString(h.interpreter.Executable)
+	defer C.free(unsafe.Pointer(program))
+	if C.edged_python_initialize(program, h.owner) != 0 {
+		return &UnavailableError{Problem: "Python did not start", Looked: problem(h.owner), Remedy: "Check the interpreter " + h.interpreter.Executable}
+	}
+	h.version, _, _ = strings.Cut(C.GoString(C.edged_python_version()), " ")
+	if err := h.prepare(options); err != nil {
+		return err
+	}
+	return h.host.initialize(h.owner)
+}
+
+func openLibrary(library string, interpreter Interpreter, owner *C.edged_thread) error {
+	name := C.CString(library)
+	defer C.free(unsafe.Pointer(name))
+	if C.edged_python_open(name, owner) != 0 {
+		return &UnavailableError{Problem: "libpython cannot be loaded", Looked: problem(owner),
+			Remedy: fmt.Sprintf("Install it (Debian: apt install libpython%s) or set `libpython`", interpreter.Version)}
+	}
+	return nil
+}
+
+// prepare runs prepare.py, which sets sys.path and imports the entry module.
+func (h *Host) prepare(options Options) error {
+	wanted, err := json.Marshal(map[string]any{
+		"path":   append(append([]string{}, options.Path...), h.interpreter.Path...),
+		"module": options.module, "host": h.Name(),
+	})
+	if err != nil {
+		return err
+	}
+	source, name := C.CString(prepareSource), C.CString("<edged prepare>")
+	defer C.free(unsafe.Pointer(source))
+	defer C.free(unsafe.Pointer(name))
+	if C.edged_python_run(source, name, unsafe.Pointer(unsafe.SliceData(wanted)), C.size_t(len(wanted)), h.owner) != 0 {
+		return &BoundaryError{Call: "prepare", Detail: problem(h.owner)}
+	}
+	reply := make([]byte, h.owner.held_length)
+	C.edged_take(h.owner, unsafe.Pointer(unsafe.SliceData(reply)))
+	if reply[0] == 0 {
+		return nil
+	}
+	return explainImport(reply[1:], h.interpreter)
+}
+
+// explainImport turns a failed import of the package into words.
+func explainImport(report []byte, interpreter Interpreter) error {
+	var failed struct {
+		Error
+		Name       string   `json:"name"`
+		Executable string   `json:"executable"`
+		Path       []string `json:"path"`
+	}
+	if err := json.Unmarshal(report, &failed); err != nil {
+		return &BoundaryError{Call: "prepare", Detail: err.Error()}
+	}
+	if failed.Type == "ModuleNotFoundError" && (failed.Name == "edged" || strings.HasPrefix(failed.Name, "edged.")) {
+		return &UnavailableError{Problem: "the Python package edged is not installed for " + interpreter.Executable,
+			Looked: "looked in " + strings.Join(failed.Path, ", "),
+			Remedy: "Install it there (" + interpreter.Executable + " -m pip install .) or add its folder to `python_path`"}
+	}
+	return &UnavailableError{Problem: "the Python package edged cannot be imported by " + interpreter.Executable, Err: &failed.Error,
+		Remedy: "Reinstall it; the traceback: " + failed.Traceback}
+}
+
+// Name is "cpython" or "metacall".
+func (h *Host) Name() string { return h.host.name() }
+
+// Version is the interpreter's, for instance "3.11.2".
+func (h *Host) Version() string { return h.version }
+
+// Interpreter is what was found on disk.
+func (h *Host) Interpreter() Interpreter { return h.interpreter }
+
+// Failures counts calls that broke the boundary (BoundaryError).
+func (h *Host) Failures() int64 { return h.failures.Load() }
+
+// Load asks Python for a handler: options and description are JSON objects. The handlers loaded before stay.
+//
+// Errors: *Error from Python, *BoundaryError, ErrClosed.
+func (h *Host) Load(options []byte) ([]byte, error) {
+	return h.dispatch(C.EDGED_LOAD, options)
+}
+
+// Unload drops the handler that the JSON object {"handle": N} names.
+//
+// Errors: as Load.
+func (h *Host) Unload(options []byte) error {
+	_, err := h.dispatch(C.EDGED_UNLOAD, options)
+	return err
+}
+
+// Memory gives the interpreter's own account of its memory as a JSON object, in bytes and counts.
+//
+// Errors: as Load, and ErrBusy after one second.
+func (h *Host) Memory() ([]byte, error) {
+	h.calls.RLock()
+	defer h.calls.RUnlock()
+	if h.closed.Load() {
+		return nil, ErrClosed
+	}
+	type result struct {
+		reply []byte
+		err   error
+	}
+	done := make(chan result, 1)
+	timer := time.NewTimer(memoryTimeout)
+	defer timer.Stop()
+	ask := func() {
+		reply, err := h.onOwner(C.EDGED_MEMORY, mallocStats())
+		done <- result{reply, err}
+	}
+	select {
+	case h.work <- ask:
+	case <-timer.C:
+		return nil, ErrBusy
+	}
+	select {
+	case answer := <-done:
+		return answer.reply, answer.err
+	case <-timer.C:
+		return nil, ErrBusy
+	}
+}
+
+// mallocStats runs on the owner's thread.
+func mallocStats() []byte {
+	text := C.edged_python_malloc_stats()
+	if text == nil {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(text))
+	return []byte(C.GoString(text))
+}
+
+// dispatch runs one of the rare calls on the owner's thread and waits for it.
+func (h *Host) dispatch(function int, input []byte) (reply []byte, err error) {
+	done := make(chan struct{})
+	do := func() {
+		defer close(done)
+		saved := C.edged_signals_save() // a handler's imports may take SIGSEGV from Go
+		reply, err = h.onOwner(function, input)
+		C.edged_signals_restore(saved)
+		C.edged_trim()
+	}
+	h.calls.RLock() // Close waits for us, and nobody sends on a closed channel
+	defer h.calls.RUnlock()
+	if h.closed.Load() {
+		return nil, ErrClosed
+	}
+	h.work <- do
+	<-done
+	return reply, err
+}
+
+// onOwner calls and strips the status byte.
+func (h *Host) onOwner(function int, input []byte) ([]byte, error) {
+	reply, err := h.call(h.owner, function, input, nil)
+	if err != nil {
+		return nil, err
+	}
+	return reply[1:], nil
+}
+
+// DumpTraceback writes the Python stack of every thread to the file descriptor. It is for handlers that hang, so it
+// waits for no lock where the interpreter allows (CPython up to 3.12); else for at most two seconds.
+//
+// Errors: ErrClosed once finalisation has begun.
+func (h *Host) DumpTraceback(fd uintptr) error {
+	if h.finalizing.Load() {
+		return ErrClosed
+	}
+	done := make(chan C.int, 1)
+	go func() { done <- C.edged_python_traceback(C.int(fd)) }()
+	select {
+	case status := <-done:
+		if status != 0 {
+			return errors.New("Python could not write its stacks")
+		}
+		return nil
+	case <-time.After(tracebackTimeout):
+		return errors.New("Python's stacks cannot be had: the interpreter lock is held")
+	}
+}
+
+// Close refuses new calls, waits for running ones, and finalises the interpreter on its own thread, all within
+// Options.CloseTimeout. It never finalises with a call in flight. A second Close returns ErrClosed.
+//
+// Errors: ErrHung; the process must then exit without another word to Python.
+func (h *Host) Close() error {
+	if !h.closed.CompareAndSwap(false, true) {
+		return ErrClosed
+	}
+	deadline := time.Now().Add(h.timeout)
+	for !h.calls.TryLock() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: a call is still running after %v", ErrHung, h.timeout)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	defer h.calls.Unlock()
+	done := make(chan error, 1)
+	h.finalizing.Store(true)
+	finalize := func() { done <- h.host.finalize(h.owner) }
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case h.work <- finalize:
+		close(h.work)
+	case <-timer.C:
+		return fmt.Errorf("%w: its thread is busy", ErrHung)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%w: finalisation runs longer than %v", ErrHung, h.timeout)
+	}
+}
