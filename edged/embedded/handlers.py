@@ -14,11 +14,13 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.embedded import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class HandlerError(Exception):
@@ -77,20 +79,25 @@ class FileHandler:
         if hasattr(self._module, "load"):
             description = self._function("load")(options)
             if description is not None and not isinstance(description, dict):
-                raise HandlerError(f"load in {self._path} returned {_kind_of(description)}; return a dict or None")
+                raise HandlerError(
+                    f"load in {self._path} returned {_kind_of(description)}; return a dict or None"
+                )
             self._description = description or {}
 
     def _function(self, name: str) -> Callable[[Any], Any]:
         function = getattr(self._module, name, None)
         if function is None:
-            raise HandlerError(f"{self._path} defines no {name}; it needs: def process_batch(texts): return [(label, score), ...]")
+            raise HandlerError(
+                f"{self._path} defines no {name}(texts), to return one (label, score) per text"
+            )
         if not callable(function):
             raise HandlerError(f"{name} in {self._path} is {_kind_of(function)}, not a function")
         return function  # type: ignore[no-any-return]
 
     def description(self) -> dict[str, Any]:
         """What the file's load returned, and where the file lies."""
-        return {"name": os.path.basename(self._path), "labels": [], **self._description, "handler": self._path, "model": None}
+        own = {"name": os.path.basename(self._path), "labels": [], **self._description}
+        return {**own, "handler": self._path, "model": None}
 
     def process(self, packed: bytes, kind: int, n: int) -> bytes:
         """Return labels and scores.
@@ -109,7 +116,7 @@ class FileHandler:
 
 
 def find(path: str) -> str:
-    """Return the handler file's absolute path; a relative one is also sought in MetaCall's LOADER_SCRIPT_PATH."""
+    """Return the absolute path of a file; a relative one is also sought in MetaCall's LOADER_SCRIPT_PATH."""
     if not os.path.isabs(path) and not os.path.exists(path):
         for folder in os.environ.get("LOADER_SCRIPT_PATH", "").split(os.pathsep):
             if folder and os.path.exists(os.path.join(folder, path)):
@@ -134,7 +141,7 @@ def execute(path: str, name: str) -> ModuleType:
     module.__file__ = path
     sys.modules[name] = module
     try:
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102  the user's code is the point
     except BaseException:
         del sys.modules[name]
         raise
@@ -164,8 +171,8 @@ def read_private(path: str) -> bytes:
 def _check_private(path: str, info: os.stat_result) -> None:
     if info.st_uid not in (0, os.geteuid()):
         raise HandlerError(
-            f"{path} belongs to user {info.st_uid}; handlers run with the daemon's rights, so it must belong to root "
-            f"or to the daemon's user {os.geteuid()}: chown it"
+            f"{path} belongs to user {info.st_uid}; handlers run with the daemon's rights, so it must belong "
+            f"to root or to the daemon's user {os.geteuid()}: chown it"
         )
     if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise HandlerError(f"{path} can be written by its group or by others: chmod go-w {path}")
@@ -178,7 +185,9 @@ def checked(results: Any, n: int) -> Sequence[tuple[str, float]]:
         HandlerError: They are not; the message names the first wrong one.
     """
     if not isinstance(results, (list, tuple)):
-        raise HandlerError(f"process_batch returned {_kind_of(results)}; return a list with one (label, score) per text")
+        raise HandlerError(
+            f"process_batch returned {_kind_of(results)}; return a list with one (label, score) per text"
+        )
     if len(results) != n:
         raise HandlerError(f"process_batch returned {len(results)} results for {n} texts")
     return [_pair(result, index) for index, result in enumerate(results)]
@@ -189,7 +198,9 @@ def _pair(result: Any, index: int) -> tuple[str, float]:
         label, score = (result["label"], result["score"]) if isinstance(result, dict) else result
         score = float(score)
     except (TypeError, ValueError, KeyError):
-        raise HandlerError(f"result {index} of process_batch is {result!r:.80}; each must be (label, score)") from None
+        raise HandlerError(
+            f"result {index} of process_batch is {result!r:.80}; each must be (label, score)"
+        ) from None
     if not isinstance(label, str):
         raise HandlerError(f"the label of result {index} is {_kind_of(label)}, not a str")
     if not (math.isfinite(score) and 0.0 <= score <= 1.0):

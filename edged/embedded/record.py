@@ -3,7 +3,8 @@
 Record, Go to Python::
 
     0 u8 version = 1 | 1 u8 kind | 2 u16 handle | 4 u32 n (reviews)
-    kind 1 (ids):   u32 wide_offsets[n+1], u32 word_offsets[n+1], i32 wide[wide_offsets[n]], i32 words[word_offsets[n]]
+    kind 1 (ids):   u32 wide_offsets[n+1], u32 word_offsets[n+1],
+                    i32 wide[wide_offsets[n]], i32 words[word_offsets[n]]
     kind 2 (texts): u32 offsets[n+1], then UTF-8 bytes
 
 Reply, Python to Go, status byte first::
@@ -17,10 +18,11 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import numpy.typing as npt
 
@@ -71,7 +73,9 @@ def ids(record: bytes, n: int) -> tuple[Offsets, Ids, Offsets, Ids]:
     n_wide, n_words = int(wide_offsets[n]), int(word_offsets[n])
     start += 8 * (n + 1)
     if len(record) != start + 4 * (n_wide + n_words):
-        raise RecordError(f"a record of {len(record)} bytes, its offsets promise {start + 4 * (n_wide + n_words)}")
+        raise RecordError(
+            f"a record of {len(record)} bytes, its offsets promise {start + 4 * (n_wide + n_words)}"
+        )
     values: Any = np.frombuffer(record, "<i4", n_wide + n_words, start)
     return wide_offsets, values[:n_wide], word_offsets, values[n_wide:]
 
@@ -88,7 +92,9 @@ def texts(record: bytes, n: int) -> list[str]:
     offsets = struct.unpack_from(f"<{n + 1}I", record, HEADER.size)
     if len(record) != start + offsets[n] or offsets[0] != 0 or any(map(operator.gt, offsets, offsets[1:])):
         raise RecordError(f"the text offsets do not fit a record of {len(record)} bytes")
-    return [record[start + a : start + b].decode("utf-8", "replace") for a, b in zip(offsets[:-1], offsets[1:])]
+    return [
+        record[start + a : start + b].decode("utf-8", "replace") for a, b in zip(offsets[:-1], offsets[1:])
+    ]
 
 
 def probabilities(values: npt.NDArray[np.float32]) -> bytes:

@@ -1,6 +1,6 @@
 """What MetaCall loads and calls: the entry module's functions as plain functions that it can look at."""
 
-import edged.embedded.entry as entry
+from edged.embedded import entry
 
 
 def load(options):

@@ -21,6 +21,8 @@ import (
 //go:embed bridge.py
 var bridgeSource string
 
+const bridgeImport = "from edged.embedded import entry"
+
 const getMetaCall = "Install MetaCall (https://github.com/metacall/install), set `metacall_lib` to its libmetacall.so, or set embed = \"cpython\""
 
 // metacallFolders are where MetaCall's own installers put libmetacall.so.
@@ -37,7 +39,7 @@ func (m metacall) initialize(owner *C.edged_thread) error {
 	if C.edged_metacall_open(library, owner) != 0 {
 		return &UnavailableError{Problem: "libmetacall cannot be used", Looked: problem(owner), Remedy: getMetaCall}
 	}
-	bridge := C.CString(strings.ReplaceAll(bridgeSource, defaultModule, m.module))
+	bridge := C.CString(strings.Replace(bridgeSource, bridgeImport, "import "+m.module+" as entry", 1))
 	defer C.free(unsafe.Pointer(bridge))
 	if C.edged_metacall_initialize(bridge, owner) != 0 {
 		return &UnavailableError{Problem: "MetaCall does not start", Looked: m.library + ": " + problem(owner),
@@ -102,12 +104,10 @@ func matches(library, libPython string) error {
 	if err != nil || json.Unmarshal(text, &loader) != nil {
 		return nil
 	}
-	for _, wanted := range loader.Dependencies["python"] {
-		if filepath.Base(wanted) == filepath.Base(libPython) {
-			return nil
-		}
-		return &UnavailableError{Problem: fmt.Sprintf("MetaCall's Python loader wants %s, the interpreter has %s", wanted, libPython),
-			Looked: "as " + name + " says", Remedy: "Set `python` to an interpreter of MetaCall's version, or embed = \"cpython\""}
+	wanted := loader.Dependencies["python"]
+	if len(wanted) == 0 || filepath.Base(wanted[0]) == filepath.Base(libPython) {
+		return nil
 	}
-	return nil
+	return &UnavailableError{Problem: fmt.Sprintf("MetaCall's Python loader wants %s, the interpreter has %s", wanted[0], libPython),
+		Looked: "as " + name + " says", Remedy: "Set `python` to an interpreter of MetaCall's version, or embed = \"cpython\""}
 }

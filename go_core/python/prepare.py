@@ -5,6 +5,7 @@ In: `options`, JSON bytes {"path": [...], "module": ..., "host": ...}. Out: `res
 
 
 def prepare(options):
+    """Set sys.path, slim the interpreter down, import the module that is called."""
     import json
     import sys
 

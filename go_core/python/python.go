@@ -360,11 +360,11 @@ func (h *Host) DumpTraceback(fd uintptr) error {
 	select {
 	case status := <-done:
 		if status != 0 {
-			return errors.New("Python could not write its stacks")
+			return errors.New("the interpreter could not write its stacks")
 		}
 		return nil
 	case <-time.After(tracebackTimeout):
-		return errors.New("Python's stacks cannot be had: the interpreter lock is held")
+		return errors.New("the interpreter lock is held: its stacks cannot be had")
 	}
 }
 
