@@ -17,14 +17,14 @@ from typing import Any
 
 import tomllib
 
-TONES = {"positive": 500, "middling": 400, "negative": 340}
+TONES = {"positive": 400, "middling": 330, "negative": 270}
 WORDS = range(20, 61)
 SLOT = re.compile(r"\{(\w+)\}")
 CHOICE = re.compile(r"\[([^]]+)\]")
 # Words that may stand twice in one review without being noticed.
 STOP_WORDS = frozenset(
-    "a an and as at but by for from in is it its left more no not now of on or over soon than that the this to "
-    "while with".split()
+    "a an and as at but by for from in is it its left more no not now of on or over soon than that the this "
+    "to while with".split()
 )
 
 
