@@ -11,7 +11,7 @@ import (
 )
 
 // LogFormats are the values of the configuration key log_format.
-var LogFormats = []string{"auto", "journald", "text", "json"}
+var LogFormats = []string{"auto", "journal", "text", "json"}
 
 // Each event may write eventBurst lines in an eventWindow, then a summary: under a flood, 0.6 lines a second.
 const (
@@ -19,8 +19,8 @@ const (
 	eventWindow = 10 * time.Second
 )
 
-// NewLogHandler is where the daemon's log goes: "journald" by its native protocol, "text" or "json" to stderr; "auto"
-// is journald where stderr is connected to it, else text. It is rate-limited per event.
+// NewLogHandler is where the daemon's log goes: "journal" by journald's native protocol, "text" or "json" to stderr; "auto"
+// is the journal where stderr is connected to it, else text. It is rate-limited per event.
 func NewLogHandler(format string, level slog.Leveler, stderr *os.File) (slog.Handler, error) {
 	handler, err := newFormat(format, level, stderr)
 	if err != nil {
@@ -31,7 +31,7 @@ func NewLogHandler(format string, level slog.Leveler, stderr *os.File) (slog.Han
 
 func newFormat(format string, level slog.Leveler, stderr *os.File) (slog.Handler, error) {
 	switch format {
-	case "journald":
+	case "journal":
 		return NewJournalHandler(level)
 	case "json":
 		return slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}), nil
