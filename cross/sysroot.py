@@ -1,0 +1,155 @@
+"""Sysroots: the headers and libraries of each architecture, unpacked from pinned Debian packages.
+
+``packages.lock`` pins name, version and SHA-256 of every package. A version that the archive no longer has is
+replaced by the present one with a warning, so that a clean clone goes on building after a Debian point release;
+``--locked`` makes that an error instead. ``--refresh`` writes the lock anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from cross.architectures import ARCHITECTURES, Architecture, cache
+from cross.archive import Archive, ArchiveError, Package
+
+# What the daemon is linked against; libsodium's archive is for the wheels' own libzmq.
+WANTED = ["libc6-dev", "libzmq3-dev", "libsodium-dev", "libstdc++-12-dev"]
+LOCK = Path(__file__).parent / "packages.lock"
+REMEDY = "make sysroots REFRESH=1 pins what the archive has now"
+HEADER = "# architecture package version SHA-256, written by: python -m cross.sysroot --refresh\n"
+
+
+def read_lock(text: str) -> dict[str, list[Package]]:
+    """The pinned packages by architecture.
+
+    Raises:
+        ValueError: a line doesn't have four fields.
+    """
+    pinned: dict[str, list[Package]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        fields = line.split()
+        if len(fields) != 4:
+            raise ValueError(f"{LOCK.name}, line {number}: want architecture, package, version, SHA-256; got {line!r}")
+        pinned.setdefault(fields[0], []).append(Package(*fields[1:]))
+    return pinned
+
+
+def write_lock(pinned: dict[str, list[Package]]) -> str:
+    """The lock file's text."""
+    lines = [f"{name} {p.name} {p.version} {p.sha256}\n" for name in sorted(pinned) for p in sorted(pinned[name])]
+    return HEADER + "".join(lines)
+
+
+def fetch(archive: Archive, pinned: list[Package], *, locked: bool) -> list[Path]:
+    """The files of the pinned packages, from the cache where it has them, checked against their SHA-256."""
+    store = cache() / "debs"
+    store.mkdir(parents=True, exist_ok=True)
+    here = [package for package in pinned if (store / f"{package.sha256}.deb").exists()]
+    away = [package for package in pinned if package not in here]
+    wanted = here + (settle(archive, away, locked=locked) if away else [])
+    missing = [package for package in wanted if not (store / f"{package.sha256}.deb").exists()]
+    if missing:
+        arrivals = store / f"arriving-{archive.architecture}"
+        shutil.rmtree(arrivals, ignore_errors=True)
+        arrivals.mkdir()
+        archive.download(missing, arrivals)
+        sums = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in arrivals.iterdir()}
+        for package in missing:
+            if package.sha256 not in sums:
+                raise ArchiveError(f"{package.name} {package.version}: its SHA-256 isn't {package.sha256}")
+            sums[package.sha256].rename(store / f"{package.sha256}.deb")
+        shutil.rmtree(arrivals)
+    return [store / f"{p.sha256}.deb" for p in wanted]
+
+
+def settle(archive: Archive, pinned: list[Package], *, locked: bool) -> list[Package]:
+    """The packages to use for pinned ones: themselves, or their successors where the archive dropped them.
+
+    Raises:
+        ArchiveError: one was dropped and ``locked`` forbids a successor, or has another hash now.
+    """
+    there = archive.present([f"{package.name}={package.version}" for package in pinned])
+    now = archive.present([package.name for package in pinned if package.name not in there])
+    for package in pinned:
+        if package.name not in {**there, **now}:
+            raise ArchiveError(f"the archive has no {package.name} for {archive.architecture} any more. {REMEDY}")
+        if package.name in now:
+            vanished = (
+                f"{package.name} {package.version} ({archive.architecture}) vanished from the archive, "
+                f"which has {now[package.name].version}"
+            )
+            if locked:
+                raise ArchiveError(f"{vanished}. {REMEDY}")
+            print(f"cross: {vanished}: using that. {REMEDY}.", file=sys.stderr)
+        elif there[package.name].sha256 != package.sha256:
+            raise ArchiveError(
+                f"{package.name} {package.version} ({archive.architecture}): the archive says SHA-256 "
+                f"{there[package.name].sha256}, the lock {package.sha256}"
+            )
+    return [{**there, **now}[package.name] for package in pinned]
+
+
+def unpack(files: list[Path], sysroot: Path) -> None:
+    """Make a sysroot anew from package files."""
+    shutil.rmtree(sysroot, ignore_errors=True)
+    # Debian 12 has merged /usr; not every package knows.
+    for folder in ("bin", "lib", "sbin", *(["lib64"] if sysroot.name == "amd64" else [])):
+        (sysroot / "usr" / folder).mkdir(parents=True)
+        (sysroot / folder).symlink_to(f"usr/{folder}")
+    for file in files:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", file], stdout=subprocess.PIPE) as package:
+            subprocess.run(
+                ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", sysroot],
+                stdin=package.stdout,
+                check=True,
+            )
+    for path in sysroot.rglob("*"):
+        if path.is_symlink() and (target := path.readlink()).is_absolute():
+            path.unlink()
+            up = "../" * (len(path.relative_to(sysroot).parts) - 1)
+            path.symlink_to(f"{up}{target.relative_to('/')}")
+
+
+def install(architecture: Architecture, pinned: list[Package], *, locked: bool = False) -> Path:
+    """Make the sysroot of an architecture, unless it is there already; return its folder."""
+    stamp = architecture.sysroot.with_suffix(".stamp")
+    if stamp.exists() and stamp.read_text() == write_lock({architecture.name: pinned}):
+        return architecture.sysroot
+    if not pinned:
+        raise ArchiveError(f"{LOCK.name} pins nothing for {architecture.name}. {REMEDY}")
+    stamp.unlink(missing_ok=True)
+    unpack(fetch(Archive(architecture.name), pinned, locked=locked), architecture.sysroot)
+    stamp.write_text(write_lock({architecture.name: pinned}))
+    return architecture.sysroot
+
+
+def main() -> int:
+    """Make sysroots, or pin their packages anew."""
+    parser = argparse.ArgumentParser(description="Make the sysroots that cross builds use.")
+    parser.add_argument("architecture", nargs="*", choices=[*ARCHITECTURES, []], help="default: all")
+    parser.add_argument("--refresh", action="store_true", help="pin what the archive has now")
+    parser.add_argument("--locked", action="store_true", help="fail where a pinned version vanished")
+    arguments = parser.parse_args()
+    names = arguments.architecture or list(ARCHITECTURES)
+    try:
+        if arguments.refresh:
+            pinned = {name: Archive(name).closure(WANTED) for name in names}
+            LOCK.write_text(write_lock({**(read_lock(LOCK.read_text()) if LOCK.exists() else {}), **pinned}))
+        pinned = read_lock(LOCK.read_text())
+        for name in names:
+            print(f"cross: sysroot {install(ARCHITECTURES[name], pinned.get(name, []), locked=arguments.locked)}")
+    except (ArchiveError, ValueError) as error:
+        print(f"cross: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
