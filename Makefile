@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build test lint format clean
+.PHONY: help env build cross sysroots test lint format clean
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -33,6 +33,14 @@ build/edged: $(ENV) $(GO_SOURCES)
 
 test: build ## Run all tests, Python's and Go's
 	@python -m pytest
+
+CROSS := gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
+cross: $(ENV) ## Build the daemon for amd64, arm64 and armhf: build/cross
+	@bootstrap/debian $(CROSS)
+	@python -m cross.build
+
+sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
+	@python -m cross.sysroot $(if $(REFRESH),--refresh)
 
 lint: $(ENV) .venv/bin/staticcheck ## Check style and types of both languages
 	@ruff check .

@@ -1,1 +1,1 @@
-"""Cross builds for the boards: sysroots from Debian packages, the daemon for each architecture, and the gate."""
+"""Cross builds for the boards: sysroots from Debian packages, the daemon per architecture, and the gate."""

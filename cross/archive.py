@@ -1,7 +1,7 @@
 """Debian packages of any architecture, through apt with a state of its own.
 
-The host's package lists and ``dpkg --add-architecture`` stay untouched. Packages come from the Debian archives
-that the host's own apt uses; apt checks them against the archive's signature.
+The host's package lists and architectures stay untouched. Packages come from the Debian archives that the
+host's own apt uses; apt checks them against the archive's signature.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cross.architectures import cache
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUITE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -49,7 +52,7 @@ class Archive:
         (self.state / "etc/sources.list").write_text("\n".join(sources()) + "\n")
         done = self.apt("apt-get", "update", "--quiet", "--error-on=any")
         if done.returncode:
-            # A mirror's security index for one architecture may lag behind; the main one is enough to build against.
+            # A mirror's security index for one architecture may lag behind; the main one is enough.
             kept = [line for line in sources() if f"{SUITE}-security" not in line]
             (self.state / "etc/sources.list").write_text("\n".join(kept) + "\n")
             done = self.apt("apt-get", "update", "--quiet", "--error-on=any")
@@ -69,8 +72,13 @@ class Archive:
         """What the archive has of the packages wanted ("name", or "name=version"), by name."""
         self.update()
         shown = self.apt("apt-cache", "show", "--no-all-versions", *wanted).stdout
-        fields = [dict(re.findall(r"^(Package|Version|SHA256): (\S+)$", part, re.M)) for part in shown.split("\n\n")]
-        packages = [Package(part["Package"], part["Version"], part["SHA256"]) for part in fields if "SHA256" in part]
+        fields = [
+            dict(re.findall(r"^(Package|Version|SHA256): (\S+)$", part, re.MULTILINE))
+            for part in shown.split("\n\n")
+        ]
+        packages = [
+            Package(part["Package"], part["Version"], part["SHA256"]) for part in fields if "SHA256" in part
+        ]
         return {package.name: package for package in packages}
 
     def download(self, packages: list[Package], folder: Path) -> None:
@@ -132,7 +140,7 @@ def sources() -> list[str]:
         places = sorted({(uri, codename) for codename, uri in found})
     if not places:
         raise ArchiveError(
-            "this host's apt knows no Debian 12 archive. Build on Debian 12, or set EDGED_DEBIAN_MIRROR to the address "
-            "whose folders debian/ and debian-security/ mirror it"
+            "this host's apt knows no Debian 12 archive. Build on Debian 12, or set EDGED_DEBIAN_MIRROR "
+            "to the address whose folders debian/ and debian-security/ mirror it"
         )
     return [f"deb [signed-by={KEYRING}] {uri} {suite} main" for uri, suite in places]

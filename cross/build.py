@@ -11,12 +11,15 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cross.architectures import ARCHITECTURES, ROOT, Architecture
 from cross.archive import ArchiveError
 from cross.gate import Rules, inspect
 from cross.sysroot import LOCK, install, read_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ToolError(Exception):
@@ -88,7 +91,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the daemon for boards, and check what came out.")
     parser.add_argument("architecture", nargs="*", help=f"of {', '.join(ARCHITECTURES)}; default: all")
     parser.add_argument("--locked", action="store_true", help="fail where a pinned package vanished")
-    parser.add_argument("--release", default=version(), help="the version the daemon reports (default: %(default)s)")
+    parser.add_argument(
+        "--release", default=version(), help="the version the daemon reports (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     faults = []
     try:

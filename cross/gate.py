@@ -57,7 +57,11 @@ def inspect(path: Path) -> Binary:
         flags = {tag.entry.d_tag: tag.entry.d_val for tag in tags}
         stack = segments.get("PT_GNU_STACK")
         interpreter = segments.get("PT_INTERP")
-        bound = flags.get("DT_FLAGS", 0) & BIND_NOW or flags.get("DT_FLAGS_1", 0) & NOW_1 or "DT_BIND_NOW" in flags
+        bound = (
+            flags.get("DT_FLAGS", 0) & BIND_NOW
+            or flags.get("DT_FLAGS_1", 0) & NOW_1
+            or "DT_BIND_NOW" in flags
+        )
         return Binary(
             machine=elf["e_machine"],
             hard_float=bool(elf["e_flags"] & HARD_FLOAT),
@@ -68,7 +72,8 @@ def inspect(path: Path) -> Binary:
             relro="PT_GNU_RELRO" in segments and bool(bound),
             text_relocations="DT_TEXTREL" in flags or bool(flags.get("DT_FLAGS", 0) & TEXTREL),
             executable_stack=stack is None or bool(stack["p_flags"] & 1),
-            stripped=elf.get_section_by_name(".symtab") is None and elf.get_section_by_name(".debug_info") is None,
+            stripped=elf.get_section_by_name(".symtab") is None
+            and elf.get_section_by_name(".debug_info") is None,
             size=path.stat().st_size,
             run_paths=[
                 str(getattr(tag, "runpath", getattr(tag, "rpath", "")))
@@ -81,7 +86,7 @@ def inspect(path: Path) -> Binary:
 def newest_glibc(elf: ELFFile) -> tuple[int, ...]:
     """The newest GLIBC_x.y among the versions of symbols needed; (0,) where there is none."""
     section = elf.get_section_by_name(".gnu.version_r")
-    versions = [(0,)]
+    versions: list[tuple[int, ...]] = [(0,)]
     if isinstance(section, GNUVerNeedSection):
         names = [auxiliary.name for _, group in section.iter_versions() for auxiliary in group]
         versions += [tuple(map(int, name[6:].split("."))) for name in names if name.startswith("GLIBC_2")]
@@ -105,7 +110,10 @@ class Rules:
         checks = [
             (found.machine == MACHINES[architecture.name], f"is for {found.machine}"),
             (found.hard_float or architecture.name != "armhf", "isn't built for hardware floating point"),
-            (found.interpreter == architecture.interpreter, f"names the loader {found.interpreter or '(none)'}"),
+            (
+                found.interpreter == architecture.interpreter,
+                f"names the loader {found.interpreter or '(none)'}",
+            ),
             (not strange, f"needs {' '.join(strange)}, which the package doesn't depend on"),
             (not missing, f"isn't linked to {' '.join(missing)}"),
             (found.glibc <= NEWEST_GLIBC, f"needs GLIBC {'.'.join(map(str, found.glibc))}, newer than 2.34"),

@@ -1,8 +1,8 @@
 """Sysroots: the headers and libraries of each architecture, unpacked from pinned Debian packages.
 
-``packages.lock`` pins name, version and SHA-256 of every package. A version that the archive no longer has is
-replaced by the present one with a warning, so that a clean clone goes on building after a Debian point release;
-``--locked`` makes that an error instead. ``--refresh`` writes the lock anew.
+``packages.lock`` pins name, version and SHA-256 of every package. A version that the archive no longer has
+is replaced by the present one with a warning, so that a clean clone goes on building after a Debian point
+release; ``--locked`` makes that an error instead. ``--refresh`` writes the lock anew.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ def read_lock(text: str) -> dict[str, list[Package]]:
             continue
         fields = line.split()
         if len(fields) != 4:
-            raise ValueError(f"{LOCK.name}, line {number}: want architecture, package, version, SHA-256; got {line!r}")
+            raise ValueError(
+                f"{LOCK.name}, line {number}: want architecture, package, version, SHA-256; got {line!r}"
+            )
         pinned.setdefault(fields[0], []).append(Package(*fields[1:]))
     return pinned
 
 
 def write_lock(pinned: dict[str, list[Package]]) -> str:
     """The lock file's text."""
-    lines = [f"{name} {p.name} {p.version} {p.sha256}\n" for name in sorted(pinned) for p in sorted(pinned[name])]
+    lines = [
+        f"{name} {p.name} {p.version} {p.sha256}\n" for name in sorted(pinned) for p in sorted(pinned[name])
+    ]
     return HEADER + "".join(lines)
 
 
@@ -79,7 +83,9 @@ def settle(archive: Archive, pinned: list[Package], *, locked: bool) -> list[Pac
     now = archive.present([package.name for package in pinned if package.name not in there])
     for package in pinned:
         if package.name not in {**there, **now}:
-            raise ArchiveError(f"the archive has no {package.name} for {archive.architecture} any more. {REMEDY}")
+            raise ArchiveError(
+                f"the archive has no {package.name} for {archive.architecture} any more. {REMEDY}"
+            )
         if package.name in now:
             vanished = (
                 f"{package.name} {package.version} ({archive.architecture}) vanished from the archive, "
@@ -133,7 +139,7 @@ def install(architecture: Architecture, pinned: list[Package], *, locked: bool =
 def main() -> int:
     """Make sysroots, or pin their packages anew."""
     parser = argparse.ArgumentParser(description="Make the sysroots that cross builds use.")
-    parser.add_argument("architecture", nargs="*", choices=[*ARCHITECTURES, []], help="default: all")
+    parser.add_argument("architecture", nargs="*", help=f"of {', '.join(ARCHITECTURES)}; default: all")
     parser.add_argument("--refresh", action="store_true", help="pin what the archive has now")
     parser.add_argument("--locked", action="store_true", help="fail where a pinned version vanished")
     arguments = parser.parse_args()
@@ -144,7 +150,8 @@ def main() -> int:
             LOCK.write_text(write_lock({**(read_lock(LOCK.read_text()) if LOCK.exists() else {}), **pinned}))
         pinned = read_lock(LOCK.read_text())
         for name in names:
-            print(f"cross: sysroot {install(ARCHITECTURES[name], pinned.get(name, []), locked=arguments.locked)}")
+            made = install(ARCHITECTURES[name], pinned.get(name, []), locked=arguments.locked)
+            print(f"cross: sysroot {made}")
     except (ArchiveError, ValueError) as error:
         print(f"cross: {error}", file=sys.stderr)
         return 1
