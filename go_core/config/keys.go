@@ -12,7 +12,7 @@ func (c *Config) keys() []*Key {
 	return []*Key{
 		list(&c.Endpoints, "endpoints", "ipc:///run/edged/edged.sock", "Where clients connect: ipc://PATH or tcp://ADDRESS:PORT. TCP beyond loopback needs CURVE keys."),
 		enum(&c.LogLevel, "log_level", "info", "Least severe level that is logged.", "debug", "info", "warn", "error"),
-		enum(&c.LogFormat, "log_format", "auto", "auto: the journal under systemd, else text.", "auto", "text", "json", "journal"),
+		enum(&c.LogFormat, "log_format", "auto", "auto: the journal under systemd, else text.", "auto", "journald", "text", "json"),
 
 		enum(&c.Embed, "embed", "auto", "What embeds Python: MetaCall where it is installed, else CPython itself.", "auto", "metacall", "cpython"),
 		text(&c.Python, "python", "", "Interpreter whose environment is used; empty: a .venv beside the daemon, VIRTUAL_ENV, the package's own, /usr/bin/python3."),

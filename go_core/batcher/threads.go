@@ -1,0 +1,160 @@
+package batcher
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// threads runs batches on goroutines locked to threads of their own, while the serving loop
+// goes on admitting and answering. Batches go out by one channel and come back by another.
+type threads struct {
+	clock   func() time.Duration
+	wake    func()
+	out     chan *batch
+	back    chan *batch
+	spare   []*batch
+	away    []*batch // in flight
+	slots   []slot
+	started atomic.Int32
+	group   sync.WaitGroup
+}
+
+// slot is what one thread is doing, for the watchdog.
+type slot struct {
+	since atomic.Int64 // start of the call, 0: idle
+	_     [56]byte     // a cache line of its own
+}
+
+// UseThreads serves with n threads. start runs on each thread and returns its Runner and what
+// to call at the end; requests are answered unavailable until the first has started. failed
+// receives the error of a thread that could not start. wake must make the serving loop call
+// Step soon, from any goroutine. Where another dispatcher serves already it goes on until the
+// first new thread has started, and finishes what it has.
+func (b *Batcher) UseThreads(n int, clock func() time.Duration, wake func(),
+	start func(i int) (Runner, func(), error), failed func(error)) {
+	t := &threads{clock: clock, wake: wake, out: make(chan *batch), back: make(chan *batch, n), slots: make([]slot, n)}
+	for i := range n {
+		t.spare = append(t.spare, &batch{})
+		t.group.Add(1)
+		go t.thread(&t.slots[i], func() (Runner, func(), error) { return start(i) }, failed)
+	}
+	if b.runs == nil {
+		b.setDispatcher(t)
+		return
+	}
+	if b.next != nil {
+		b.retiring = append(b.retiring, b.next)
+	}
+	b.next = t
+}
+
+// StopThreads ends every thread and waits for it. Call it when drained.
+func (b *Batcher) StopThreads() {
+	all := b.retiring
+	if b.next != nil {
+		all = append(all, b.next)
+	}
+	if t, ok := b.runs.(*threads); ok {
+		all = append(all, t)
+	}
+	for _, t := range all {
+		close(t.out)
+	}
+	for _, t := range all {
+		t.group.Wait()
+	}
+	b.runs, b.next, b.retiring = nil, nil, nil
+}
+
+func (t *threads) thread(s *slot, start func() (Runner, func(), error), failed func(error)) {
+	runtime.LockOSThread()
+	defer t.group.Done()
+	runner, stop, err := start()
+	if err != nil {
+		failed(err)
+		return
+	}
+	if stop != nil {
+		defer stop()
+	}
+	t.started.Add(1)
+	t.wake()
+	for p := range t.out {
+		s.since.Store(int64(t.clock()))
+		p.run(runner, t.clock)
+		s.since.Store(0)
+		t.back <- p
+		t.wake()
+	}
+}
+
+func (t *threads) ready() bool { return t.started.Load() > 0 }
+func (t *threads) idle() bool  { return len(t.away) == 0 }
+
+func (t *threads) oldest() time.Duration {
+	var oldest time.Duration
+	for i := range t.slots {
+		if since := time.Duration(t.slots[i].since.Load()); since > 0 && (oldest == 0 || since < oldest) {
+			oldest = since
+		}
+	}
+	return oldest
+}
+
+// gather collects the batches that have come back.
+func (t *threads) gather(b *Batcher, now time.Duration) {
+	for {
+		select {
+		case p := <-t.back:
+			t.away = slices.DeleteFunc(t.away, func(q *batch) bool { return q == p })
+			b.collect(p, now)
+			t.spare = append(t.spare, p)
+		default:
+			return
+		}
+	}
+}
+
+func (t *threads) step(b *Batcher, now time.Duration) {
+	t.gather(b, now)
+	for len(t.away) < int(t.started.Load()) && t.due(b, now) {
+		p := t.spare[len(t.spare)-1]
+		b.form(p, now)
+		if len(p.texts) == 0 {
+			return
+		}
+		t.spare = t.spare[:len(t.spare)-1]
+		t.away = append(t.away, p)
+		t.out <- p // a thread is idle: it takes the batch at once
+	}
+}
+
+// due says whether a batch should leave now: it is full, or its oldest review has waited.
+func (t *threads) due(b *Batcher, now time.Duration) bool {
+	switch {
+	case b.canary != nil:
+		return true
+	case b.queue.reviews == 0:
+		return false
+	case b.queue.reviews >= int64(b.options.MaxBatchSize) || b.draining:
+		return true
+	}
+	return now >= b.queue.oldest()+b.options.MaxQueueDelay
+}
+
+func (t *threads) wait(b *Batcher, now time.Duration) time.Duration {
+	switch {
+	case len(t.away) >= int(t.started.Load()) || b.queue.reviews == 0 && b.canary == nil:
+		return -1
+	case t.due(b, now):
+		return 0
+	}
+	return max(0, b.queue.oldest()+b.options.MaxQueueDelay-now)
+}
+
+// errHung is what requests in flight are told when a call does not return.
+var errHung = errors.New("the call into Python did not return in time")

@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"time"
+
+	"edged/protocol"
+)
+
+// Post runs f on the serving goroutine, between two batches. Safe from any goroutine.
+func (g *Gateway) Post(f func()) {
+	g.mu.Lock()
+	g.posted = append(g.posted, f)
+	g.mu.Unlock()
+	g.router.wake()
+}
+
+// Wake makes the serving loop look at its Core again. Safe from any goroutine.
+func (g *Gateway) Wake() { g.router.wake() }
+
+// Drain ends the intake; Serve returns when all that was admitted is answered, or after
+// DrainTimeout. Safe from any goroutine.
+func (g *Gateway) Drain() {
+	g.Post(func() {
+		if g.drainUntil != 0 {
+			return
+		}
+		g.drainUntil = max(1, g.options.Clock()+g.options.DrainTimeout)
+		for _, endpoint := range g.bound {
+			if err := g.socket.Unbind(endpoint); err != nil {
+				g.options.Log.Warn("unbind failed", "event", "unbind", "endpoint", endpoint, "error", err)
+			}
+		}
+		g.core.Drain()
+	})
+}
+
+// Serve runs the serving loop until the drain is over or the ROUTER fails. It reports whether
+// everything admitted was answered.
+func (g *Gateway) Serve(core Core) (drained bool, err error) {
+	g.core = core
+	for {
+		g.now = g.options.Clock()
+		g.runPosted()
+		g.retry()
+		got, err := g.read()
+		if err != nil {
+			return false, err
+		}
+		core.Step(g.now)
+		sent := core.Flush(g.send)
+		if got > 0 || sent > 0 {
+			continue
+		}
+		if g.drainUntil != 0 {
+			if drained = core.Drained() && len(g.outboxes) == 0; drained || g.now >= g.drainUntil {
+				return drained, nil
+			}
+		}
+		if err := g.sleep(); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (g *Gateway) runPosted() {
+	g.mu.Lock()
+	posted := g.posted
+	g.posted = nil
+	g.mu.Unlock()
+	for _, f := range posted {
+		f()
+	}
+}
+
+// read takes what has arrived, unless the Core is over its byte budget: then ZeroMQ pushes
+// back on the senders.
+func (g *Gateway) read() (got int, err error) {
+	for !g.core.Full() {
+		n, err := g.router.receive(g.take)
+		got += n
+		if n < mostMessages || err != nil || got >= mostRead {
+			return got, err
+		}
+	}
+	return got, nil
+}
+
+// mostRead bounds how long reading may keep a batch from running.
+const mostRead = 4 * mostMessages
+
+func (g *Gateway) receive(m *message) {
+	g.Counters.Received.Inc()
+	g.core.Receive(g.now, m.peer, m.envelope, m.body, g.refusal(m))
+}
+
+var tooManyFrames = &protocol.Error{Code: protocol.BadRequest, Message: "more than 8 frames",
+	Hint: "send the JSON object in the last frame, after at most 7 frames of envelope"}
+
+// refusal says why a message is refused before it is parsed, nil where it is not.
+func (g *Gateway) refusal(m *message) *protocol.Error {
+	if m.frames > maxFrames {
+		return tooManyFrames
+	}
+	return nil
+}
+
+// sleep waits for work: a message, a wake-up, the next timer.
+func (g *Gateway) sleep() error {
+	d := g.core.Wait(g.now)
+	sooner := func(at time.Duration) {
+		if d < 0 || at < d {
+			d = max(0, at)
+		}
+	}
+	if len(g.outboxes) > 0 {
+		sooner(retryEvery)
+	}
+	if g.drainUntil != 0 {
+		sooner(g.drainUntil - g.now)
+	}
+	if d == 0 {
+		return nil
+	}
+	return g.router.wait(d, g.core.Full())
+}
