@@ -1,0 +1,23 @@
+package daemon
+
+import (
+	"edged/protocol"
+	"edged/status"
+)
+
+func (d *Daemon) newReporter() *status.Reporter {
+	return &status.Reporter{Info: d.info, Batcher: d.batcher, Gateway: d.gateway, Stages: &d.stages, Started: d.start}
+}
+
+func (d *Daemon) answer(op protocol.Op) []byte { return d.reporter.Answer(op) }
+
+func (d *Daemon) info() status.Info {
+	c, g := d.config, d.current.Load()
+	info := status.Info{Version: d.version, Host: d.host.Name(), Python: d.host.Version(), Model: g.Description.Name,
+		ModelPath: g.Description.Model, Generation: g.Number, Endpoints: d.gateway.Endpoints(), Inline: c.RunsInline(),
+		Limits: status.Limits{MaxMessageBytes: c.MaxMessageBytes(), MaxReviews: c.MaxReviews, MaxReviewBytes: c.MaxReviewBytes}}
+	if g.file != nil {
+		info.Labels = g.file.Description.Labels[:]
+	}
+	return info
+}

@@ -1,0 +1,211 @@
+// Package daemon assembles one running daemon from its parts: interpreter, model, batcher,
+// gateway, service.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"edged/batcher"
+	"edged/config"
+	"edged/gateway"
+	"edged/model"
+	"edged/python"
+	"edged/service"
+	"edged/status"
+)
+
+// Exit codes of the daemon, after sysexits.h where one fits.
+const (
+	ExitOK          = 0
+	ExitUnexpected  = 1
+	ExitUsage       = 64
+	ExitUnavailable = 69 // no interpreter, package or model
+	ExitHung        = 70 // a call into Python did not return, or the drain was cut short
+	ExitBind        = 73
+	ExitConfig      = 78
+)
+
+// Daemon is one running daemon.
+type Daemon struct {
+	config   *config.Config
+	version  string
+	log      *slog.Logger
+	host     *python.Host
+	batcher  *batcher.Batcher
+	gateway  *gateway.Gateway
+	notifier *service.Notifier
+	reporter *status.Reporter
+	stages   model.Stages
+	start    time.Time
+	current  atomic.Pointer[generation]
+	serving  *python.Thread // inline: the serving goroutine's
+	release  func()         // ends what the inline runner of the current generation started
+}
+
+// Run serves until a signal ends it and returns the exit code. It locks the calling
+// goroutine to its thread, which becomes the serving one.
+func Run(c *config.Config, version string, log *slog.Logger) int {
+	runtime.LockOSThread()
+	d := &Daemon{config: c, version: version, log: log, start: time.Now()}
+	if err := d.open(); err != nil {
+		code := exitCode(err)
+		log.Error("edged can't start", "event", "start_failed", "exit", code, "error", err.Error())
+		return code
+	}
+	return d.serve()
+}
+
+func exitCode(err error) int {
+	var bind *gateway.BindError
+	if errors.As(err, &bind) {
+		return ExitBind
+	}
+	return ExitUnavailable
+}
+
+// clock is the daemon's monotonic time; never 0, which means "none" elsewhere.
+func (d *Daemon) clock() time.Duration { return time.Since(d.start) + 1 }
+
+func (d *Daemon) open() (err error) {
+	if d.notifier, err = service.NewNotifier(); err != nil {
+		return err
+	}
+	c := d.config
+	d.host, err = python.Open(python.Options{Embed: c.Embed, Executable: c.Python, LibPython: c.LibPython,
+		LibMetaCall: c.MetaCallLib, Path: c.PythonPath, Log: d.log})
+	if err != nil {
+		return err
+	}
+	first, err := load(d.host, c, 1)
+	if err != nil {
+		return err
+	}
+	d.batcher = batcher.New(d.batcherOptions())
+	if d.gateway, err = gateway.Open(d.gatewayOptions()); err != nil {
+		return err
+	}
+	d.reporter = d.newReporter()
+	return d.use(first)
+}
+
+func (d *Daemon) batcherOptions() batcher.Options {
+	c := d.config
+	return batcher.Options{
+		MaxBatchSize: int(c.MaxBatchSize), MaxBatchTime: c.MaxBatchTime, MaxQueueDelay: c.MaxQueueDelay,
+		QueueReviews: c.QueueReviews, QueueBytes: c.QueueBytes, ClientReviews: c.ClientReviews, ClientBytes: c.ClientBytes,
+		MaxReviews: int(c.MaxReviews), MaxReviewBytes: int(c.MaxReviewBytes), Answer: d.answer,
+	}
+}
+
+func (d *Daemon) gatewayOptions() gateway.Options {
+	c := d.config
+	return gateway.Options{
+		Endpoints: c.Endpoints, SendHWM: int(c.SendHWM), RecvHWM: int(c.RecvHWM), MaxMessageBytes: c.MaxMessageBytes(),
+		OutboxBytes: c.ClientBytes, SendTimeout: c.SendTimeout, DrainTimeout: c.DrainTimeout, Clock: d.clock, Log: d.log,
+	}
+}
+
+// use makes g serve: on the serving goroutine, which must be the calling one, or on threads.
+func (d *Daemon) use(g *generation) error {
+	if d.config.RunsInline() {
+		if d.serving == nil {
+			var err error
+			if d.serving, err = d.host.Attach(); err != nil {
+				return err
+			}
+		}
+		runner, release := g.runner(d.serving, d.config, &d.stages, d.log)
+		d.batcher.UseInline(runner, d.clock)
+		if d.release != nil {
+			d.release()
+		}
+		d.release = release
+		d.current.Store(g)
+		return nil
+	}
+	d.current.Store(g)
+	d.useThreads(g)
+	return nil
+}
+
+// useThreads has every interpreter thread load a copy of its own: N of them run N TFLite
+// interpreters side by side. The first uses what g loaded already.
+func (d *Daemon) useThreads(g *generation) {
+	start := func(i int) (batcher.Runner, func(), error) {
+		thread, err := d.host.Attach()
+		if err != nil {
+			return nil, nil, err
+		}
+		own := g
+		if i > 0 {
+			if own, err = load(d.host, d.config, g.Number); err != nil {
+				return nil, nil, errors.Join(err, thread.Detach())
+			}
+		}
+		runner, release := own.runner(thread, d.config, &d.stages, d.log)
+		return runner, func() {
+			release()
+			own.close()
+			_ = thread.Detach()
+		}, nil
+	}
+	failed := func(err error) {
+		d.log.Error("an interpreter thread could not start", "event", "thread_failed", "error", err.Error())
+	}
+	d.batcher.UseThreads(int(d.config.Interpreters), d.clock, d.gateway.Wake, start, failed)
+}
+
+// serve runs the serving loop and everything beside it.
+func (d *Daemon) serve() int {
+	ctx, cancel := context.WithCancel(context.Background())
+	lifecycle := &service.Lifecycle{Notifier: d.notifier, Log: d.log, Drain: d.gateway.Drain, Reload: d.Reload,
+		Status: d.statusLine, Exit: os.Exit}
+	go lifecycle.Run(ctx)
+	go d.watchCalls(ctx)
+	go d.becomeReady(ctx)
+	drained, err := d.gateway.Serve(d.batcher)
+	cancel()
+	if err != nil {
+		d.log.Error("the serving loop failed", "event", "serve_failed", "error", err.Error())
+	}
+	return d.close(drained, err)
+}
+
+// close ends everything in order: replies, Python, sockets.
+func (d *Daemon) close(drained bool, err error) int {
+	code := ExitOK
+	switch {
+	case err != nil:
+		code = ExitUnexpected
+	case !drained:
+		code = ExitHung
+		d.log.Warn("drain_timeout passed with requests unanswered; their clients will retry", "event", "drain_timeout", "after", d.config.DrainTimeout)
+	}
+	if drained {
+		d.batcher.StopThreads()
+		if d.release != nil {
+			d.release()
+		}
+		if d.serving != nil {
+			_ = d.serving.Detach()
+		}
+		if err := d.host.Close(); err != nil {
+			d.log.Warn("Python did not close", "event", "python_close", "error", err.Error())
+		}
+	}
+	d.gateway.Close()
+	d.log.Info("edged stopped", "event", "stopped", "exit", code, "uptime", time.Since(d.start).Round(time.Millisecond))
+	return code
+}
+
+func (d *Daemon) statusLine() string {
+	g := d.current.Load()
+	return fmt.Sprintf("%s %s, %s host", g.Description.Name, g.Description.Version, d.host.Name())
+}
