@@ -175,11 +175,12 @@ func (c *classifier) addAnonymous(m *Mapping) {
 		c.parts[PartGo].add(m.Usage)
 		return
 	}
-	if m.Rss == 0 && m.Swap == 0 {
+	c.segments = c.segments[:0]
+	if m.Rss == 0 {
+		c.share(m)
 		return
 	}
 	whole := Range{m.Start, m.End}
-	c.segments = c.segments[:0]
 	c.cut(whole, c.goRanges, PartGo)
 	c.cut(whole, c.arenas, PartPython)
 	if r := whole.intersect(c.library.Range); r.size() > 0 {
