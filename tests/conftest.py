@@ -1,0 +1,42 @@
+"""Fixtures that start the real daemon, on every host that is installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+
+from tests.daemon import NO_METACALL, Daemon, has_metacall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(params=["cpython", "metacall"])
+def host(request: pytest.FixtureRequest) -> str:
+    """Each host in turn; MetaCall only where it is installed."""
+    name = str(request.param)
+    if name == "metacall" and not has_metacall():
+        pytest.skip(NO_METACALL)
+    return name
+
+
+@pytest.fixture
+def make_daemon(host: str) -> Iterator[Callable[..., Daemon]]:
+    """Make daemons that are not started yet; whatever still runs at the end is killed."""
+    made: list[Daemon] = []
+
+    def make(**settings: Any) -> Daemon:
+        daemon = Daemon(host=host, **settings)
+        made.append(daemon)
+        return daemon
+
+    yield make
+    for daemon in made:
+        daemon.close()
+
+
+@pytest.fixture
+def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon that serves the shipped model with the default settings."""
+    return make_daemon().start()

@@ -1,0 +1,146 @@
+"""The real daemon, started and stopped by tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+ROOT = Path(__file__).parents[1]
+BINARY = Path(os.environ.get("EDGED_TEST_BINARY", ROOT / "build" / "edged"))
+METACALL = [Path(folder) / "libmetacall.so" for folder in ("/usr/local/lib", "/gnu/lib")]
+NO_METACALL = (
+    "MetaCall is not installed: this half of the suite is skipped. "
+    "Its own installer puts libmetacall.so under /usr/local/lib (https://github.com/metacall/install)"
+)
+
+
+def has_metacall() -> bool:
+    """Say whether libmetacall is where its installers put it, or where EDGED_METACALL_LIB says."""
+    named = os.environ.get("EDGED_METACALL_LIB")
+    return Path(named).exists() if named else any(path.exists() for path in METACALL)
+
+
+class Daemon:
+    """One run of build/edged on an ipc socket in a short folder of its own.
+
+    Settings are configuration keys; the daemon reads them from a file, as it would on a board.
+    """
+
+    def __init__(self, *, host: str = "auto", env: Mapping[str, str] | None = None, **settings: Any) -> None:
+        if not BINARY.exists():
+            raise FileNotFoundError(f"{BINARY} is missing; make build builds it")
+        self._folder = tempfile.TemporaryDirectory(prefix="edged")  # ipc paths are at most 107 bytes
+        self.folder = Path(self._folder.name)
+        self.endpoint = f"ipc://{self.folder}/s"
+        self.settings: dict[str, Any] = {"endpoints": [self.endpoint], "embed": host, "log_format": "json"}
+        self.settings |= settings
+        self.env = {key: value for key, value in os.environ.items() if not key.startswith("EDGED_")}
+        self.env |= {"EDGED_PYTHON": sys.executable} | dict(env or {})
+        self.log_path = self.folder / "log"
+        self._log: IO[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        """What the daemon has written to stderr, over all its runs."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def handler(self, source: str, name: str = "handler.py") -> str:
+        """Write a handler file that only this user may change, and serve with it."""
+        path = self.folder / name
+        path.write_text(source)
+        path.chmod(0o600)
+        self.settings["handler"] = str(path)
+        return str(path)
+
+    def command(self) -> list[str]:
+        """Write the configuration file and give the command line that uses it."""
+        config = self.folder / "edged.toml"
+        config.write_text("".join(f"{key} = {toml(value)}\n" for key, value in self.settings.items()))
+        return [str(BINARY), "--config", str(config)]
+
+    def start(self, *, ready: bool = True, timeout: float = 30) -> Daemon:
+        """Start it, and wait until a review has gone through the whole path."""
+        seen = self.log.count('"event":"ready"')
+        self._log = self.log_path.open("ab")
+        self.process = subprocess.Popen(self.command(), stderr=self._log, stdout=self._log, env=self.env)
+        deadline = time.monotonic() + timeout
+        while ready and self.log.count('"event":"ready"') == seen:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"edged ended with {self.process.returncode}:\n{self.log}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise TimeoutError(f"edged was not ready within {timeout} s:\n{self.log}")
+            time.sleep(0.005)
+        return self
+
+    def wait(self, timeout: float = 30) -> int:
+        """Wait for its end and give the exit code."""
+        assert self.process is not None
+        code = self.process.wait(timeout)
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        return code
+
+    def stop(self, timeout: float = 30) -> int:
+        """Drain it with SIGTERM and give the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def kill(self) -> int:
+        """End it with SIGKILL."""
+        self.signal(signal.SIGKILL)
+        return self.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def __enter__(self) -> Daemon:
+        return self if self.process is not None else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, if it still runs, and remove its folder."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self._folder.cleanup()
+
+
+def toml(value: Any) -> str:
+    """Write a setting as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (int, float)):
+        return str(value)
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
