@@ -1,23 +1,22 @@
 package gateway
 
-import (
-	"fmt"
-
-	zmq "github.com/pebbe/zmq4"
-)
+import "fmt"
 
 // noPassedSocket is ZMQ_USE_FD's default: libzmq opens the listening socket itself.
 const noPassedSocket = -1
 
-// adopt makes a socket accept connections on a listening descriptor that systemd passed, instead of opening one.
-// endpoint is the descriptor's own address. Closing the ZeroMQ socket closes our copy; systemd keeps its own, with
-// the connections that wait in it, so a restart refuses none.
-func adopt(socket *zmq.Socket, fd int, endpoint string) error {
-	if err := socket.SetUseFd(fd); err != nil {
-		return fmt.Errorf("socket activation: libzmq does not take descriptor %d: %w", fd, err)
+// adopt accepts connections on a listening descriptor instead of opening one. Closing the ROUTER closes our copy of it;
+// systemd keeps its own, with the connections that wait in it, so a restart refuses none.
+func (g *Gateway) adopt(l Listener) error {
+	if err := g.protect(g.socket, l.Endpoint); err != nil {
+		return err
 	}
-	if err := socket.Bind(endpoint); err != nil {
-		return fmt.Errorf("socket activation: cannot listen on descriptor %d as %s: %w", fd, endpoint, err)
+	if err := g.socket.SetUseFd(l.FD); err != nil {
+		return fmt.Errorf("socket activation: libzmq does not take descriptor %d: %w", l.FD, err)
 	}
-	return socket.SetUseFd(noPassedSocket)
+	if err := g.socket.Bind(l.Endpoint); err != nil {
+		return fmt.Errorf("socket activation: cannot listen on descriptor %d: %w", l.FD, err)
+	}
+	g.bound = append(g.bound, l.Endpoint)
+	return g.socket.SetUseFd(noPassedSocket)
 }

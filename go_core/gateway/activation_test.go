@@ -4,8 +4,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
-	"time"
 
 	zmq "github.com/pebbe/zmq4"
 	"golang.org/x/sys/unix"
@@ -29,30 +29,28 @@ func listeningFD(t *testing.T, network, address string) (fd int, endpoint string
 	return fd, "tcp://" + listener.Addr().String()
 }
 
-func TestAdoptedSocketsServeAndOutliveTheRouter(t *testing.T) {
+func TestPassedSocketsServeAndOutliveTheGateway(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	log, _ := newLog()
 	for _, l := range [][2]string{{"unix", filepath.Join(t.TempDir(), "s")}, {"tcp", "127.0.0.1:0"}} {
-		fd, endpoint := listeningFD(t, l[0], l[1])
-		second, err := unix.Dup(fd)
+		first, endpoint := listeningFD(t, l[0], l[1])
+		second, err := unix.Dup(first)
 		must(t, err)
 		var client *zmq.Socket
-		for i, fd := range []int{fd, second} { // the second round is the restarted daemon
-			ctx, err := zmq.NewContext()
+		for i, fd := range []int{first, second} { // the second round is the restarted daemon
+			g, err := Open(Options{Passed: []Listener{{fd, endpoint}}, Endpoints: []string{endpoint, "tcp://127.0.0.1:*"},
+				SendHWM: 16, RecvHWM: 16, MaxMessageBytes: 1 << 16, Log: log})
 			must(t, err)
-			router, err := ctx.NewSocket(zmq.ROUTER)
-			must(t, err)
-			must(t, router.SetLinger(0))
-			must(t, router.SetRcvtimeo(20*time.Second))
-			must(t, adopt(router, fd, endpoint))
+			if len(g.Endpoints()) != 2 || g.Endpoints()[0] != endpoint {
+				t.Errorf("endpoints %q: the passed one is not to be opened again", g.Endpoints())
+			}
 			if i == 0 {
 				client = dial(t, endpoint, "", "", "")
 			}
 			hello(t, client)
-			_, err = router.RecvMessage(0)
-			must(t, err)
-			// what the router binds itself after that is not the passed descriptor
-			must(t, router.Bind("tcp://127.0.0.1:*"))
-			must(t, router.Close())
-			must(t, ctx.Term())
+			g.takeOne(t)
+			g.Close()
 			if l[0] == "unix" {
 				if _, err := os.Stat(l[1]); err != nil {
 					t.Fatalf("the socket file is gone after round %d: %v", i, err)

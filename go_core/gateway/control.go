@@ -1,10 +1,13 @@
 package gateway
 
 import (
-	"context"
-	"fmt"
+	"errors"
 	"log/slog"
+	"os"
 	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	zmq "github.com/pebbe/zmq4"
@@ -16,18 +19,101 @@ const controlTick = 250 * time.Millisecond
 // control is the gateway's second thread: ZAP handler, socket monitor and statistics publisher.
 // It is apart from the serving loop so that a slow batch never blocks a handshake.
 type control struct {
-	zap       *zap // nil without CURVE
-	monitor   *monitor
-	publisher *zmq.Socket   // nil without stats_endpoint
-	statistic <-chan []byte // what the publisher sends
-	log       *slog.Logger
+	zap        *zap // nil without CURVE
+	monitor    *monitor
+	publisher  *zmq.Socket // nil without stats_endpoint
+	statistics chan []byte // what the publisher sends
+	quit       chan struct{}
+	ended      sync.WaitGroup
+	log        *slog.Logger
 }
 
-// run owns the sockets until ctx ends, then closes them.
-func (c *control) run(ctx context.Context) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer c.close()
+// openControl opens its sockets, before any listener: ZAP must answer the first handshake.
+func (g *Gateway) openControl() (err error) {
+	o := &g.options
+	network := slices.ContainsFunc(o.Passed, func(l Listener) bool { return isTCP(l.Endpoint) }) || slices.ContainsFunc(o.Endpoints, isTCP)
+	if o.Curve == nil && o.StatsEndpoint == "" && !network {
+		return nil // nothing can fail that nobody would see: spare the thread
+	}
+	c := &control{statistics: make(chan []byte, 1), quit: make(chan struct{}), log: o.Log}
+	g.control = c
+	if o.Curve != nil {
+		if c.zap, err = newZAP(g.context, o.Curve.Clients, o.Log); err != nil {
+			return err
+		}
+	}
+	if c.monitor, err = newMonitor(g.context, g.socket, "router", &g.Counters.Handshakes, o.Log); err != nil {
+		return err
+	}
+	if o.StatsEndpoint != "" {
+		c.publisher, err = g.openPublisher()
+	}
+	return err
+}
+
+func isTCP(endpoint string) bool { return strings.HasPrefix(endpoint, "tcp://") }
+
+// openPublisher opens the PUB socket. Slow subscribers lose messages: each statistics message replaces the one before.
+func (g *Gateway) openPublisher() (*zmq.Socket, error) {
+	endpoint := g.options.StatsEndpoint
+	socket, err := g.context.NewSocket(zmq.PUB)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(socket.SetSndhwm(4), socket.SetLinger(0), socket.SetIpv6(true), g.protect(socket, endpoint), socket.Bind(endpoint))
+	if path, ipc := strings.CutPrefix(endpoint, "ipc://"); ipc && err == nil {
+		err = os.Chmod(path, 0o660)
+	}
+	if err != nil {
+		return nil, errors.Join(&BindError{endpoint, err}, socket.Close())
+	}
+	return socket, nil
+}
+
+// Publish sends statistics to the subscribers of StatsEndpoint, if there is one. Safe from any goroutine, it never blocks:
+// what was not sent yet is replaced.
+func (g *Gateway) Publish(statistics []byte) {
+	if g.control == nil || g.control.publisher == nil {
+		return
+	}
+	select {
+	case <-g.control.statistics:
+	default:
+	}
+	select {
+	case g.control.statistics <- statistics:
+	default: // another goroutine was faster
+	}
+}
+
+func (c *control) start() {
+	c.ended.Add(1)
+	go func() {
+		defer c.ended.Done()
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		c.run()
+	}()
+}
+
+// stop ends run and closes the sockets.
+func (c *control) stop() {
+	close(c.quit)
+	c.ended.Wait()
+	// Close fails only on what is no socket, and an opening that failed half way leaves some out.
+	if c.zap != nil {
+		_ = c.zap.socket.Close()
+	}
+	if c.monitor != nil {
+		_ = c.monitor.socket.Close()
+	}
+	if c.publisher != nil {
+		_ = c.publisher.Close()
+	}
+}
+
+// run is the loop of the second thread, until stop.
+func (c *control) run() {
 	poller := zmq.NewPoller()
 	attend := map[*zmq.Socket]func() error{c.monitor.socket: c.monitor.observe}
 	if c.zap != nil {
@@ -36,7 +122,7 @@ func (c *control) run(ctx context.Context) {
 	for socket := range attend {
 		poller.Add(socket, zmq.POLLIN)
 	}
-	for ctx.Err() == nil {
+	for {
 		ready, err := poller.Poll(controlTick)
 		if err != nil {
 			c.log.Error("control loop: cannot poll", "event", "control_failed", "error", err.Error())
@@ -47,31 +133,14 @@ func (c *control) run(ctx context.Context) {
 				c.log.Warn("control loop", "event", "control_failed", "error", err.Error())
 			}
 		}
-		c.publish()
-	}
-}
-
-func (c *control) publish() {
-	select {
-	case statistic := <-c.statistic:
-		if _, err := c.publisher.SendMessageDontwait("stats", statistic); err != nil {
-			c.log.Warn("statistics not published", "event", "publish_failed", "error", err.Error())
-		}
-	default:
-	}
-}
-
-func (c *control) close() {
-	sockets := []*zmq.Socket{c.monitor.socket}
-	if c.zap != nil {
-		sockets = append(sockets, c.zap.socket)
-	}
-	if c.publisher != nil {
-		sockets = append(sockets, c.publisher)
-	}
-	for _, socket := range sockets {
-		if err := socket.Close(); err != nil {
-			c.log.Debug(fmt.Sprintf("closing a socket: %v", err))
+		select {
+		case <-c.quit:
+			return
+		case statistics := <-c.statistics:
+			if _, err := c.publisher.SendMessageDontwait("stats", statistics); err != nil {
+				c.log.Warn("statistics not published", "event", "publish_failed", "error", err.Error())
+			}
+		default:
 		}
 	}
 }

@@ -1,73 +1,61 @@
 package gateway
 
 import (
-	"context"
-	"fmt"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"testing"
 	"time"
 
 	zmq "github.com/pebbe/zmq4"
+
+	"edged/protocol"
 )
 
-// protectedRouter is a ROUTER with a CURVE listener on TCP and an open one on ipc, and the control loop beside it.
-type protectedRouter struct {
-	router     *zmq.Socket
-	tcp, ipc   string
-	public     string
-	folder     string
-	list       *AllowList
-	handshakes *Handshakes
-	log        *logged
-	context    *zmq.Context
+// protected is a Gateway with a CURVE listener on TCP and an open one on ipc.
+type protected struct {
+	*Gateway
+	tcp, ipc string
+	public   string
+	folder   string
+	list     *AllowList
+	log      *logged
 }
 
-func newProtectedRouter(t *testing.T) *protectedRouter {
+func openProtected(t *testing.T) *protected {
 	t.Helper()
-	p := &protectedRouter{folder: t.TempDir(), handshakes: &Handshakes{}}
-	var secret string
-	p.public, secret = newKeys(t)
+	runtime.LockOSThread()
+	p := &protected{folder: t.TempDir()}
+	public, secret := newKeys(t)
+	p.public = public
 	p.list, p.log = watched(t, p.folder)
-	log := p.list.log
 	var err error
-	p.context, err = zmq.NewContext()
+	p.Gateway, err = Open(Options{
+		Endpoints: []string{"tcp://127.0.0.1:*", "ipc://" + filepath.Join(t.TempDir(), "s")},
+		SendHWM:   16, RecvHWM: 16, MaxMessageBytes: 1 << 16,
+		Curve: &Curve{Certificate{public, secret}, p.list}, StatsEndpoint: freeEndpoint(t), Log: p.list.log,
+	})
 	must(t, err)
-	zap, err := newZAP(p.context, p.list, log)
-	must(t, err)
-	p.router, err = p.context.NewSocket(zmq.ROUTER)
-	must(t, err)
-	must(t, p.router.SetLinger(0))
-	must(t, p.router.SetRcvtimeo(20*time.Second))
-	monitor, err := newMonitor(p.context, p.router, "router", p.handshakes, log)
-	must(t, err)
-	for _, endpoint := range []string{"tcp://127.0.0.1:*", "ipc://" + filepath.Join(t.TempDir(), "s")} {
-		must(t, protect(p.router, Certificate{p.public, secret}, endpoint))
-		must(t, p.router.Bind(endpoint))
-		last, err := p.router.GetLastEndpoint()
-		must(t, err)
-		if p.tcp == "" {
-			p.tcp = last
-		}
-		p.ipc = last
-	}
-	publisher, err := p.context.NewSocket(zmq.PUB)
-	must(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	c := &control{zap: zap, monitor: monitor, publisher: publisher, log: log}
-	go func() { c.run(ctx); close(done) }()
+	p.tcp, p.ipc = p.Endpoints()[0], p.Endpoints()[1]
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(p.log.b.String())
 		}
-		must(t, p.router.Close())
-		cancel()
-		<-done
-		must(t, p.context.Term())
+		p.Close()
+		runtime.UnlockOSThread()
 	})
 	return p
+}
+
+// freeEndpoint is one that nothing listened on a moment ago.
+func freeEndpoint(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close() //nolint:errcheck // a test's
+	return "tcp://" + listener.Addr().String()
 }
 
 func must(t *testing.T, err error) {
@@ -93,15 +81,20 @@ func dial(t *testing.T, endpoint, serverKey, public, secret string) *zmq.Socket 
 	return client
 }
 
-// user receives one message and returns whose it is.
-func (p *protectedRouter) user(t *testing.T) string {
+// takeOne receives one message and returns whose it is, and why the gateway would refuse it.
+func (g *Gateway) takeOne(t *testing.T) (user string, refusal *protocol.Error) {
 	t.Helper()
-	frames, metadata, err := p.router.RecvMessageWithMetadata(0, userID)
-	must(t, err)
-	if slices.Contains(frames, "hello") {
-		return metadata[userID]
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		n, err := g.router.receive(func(m *message) { user, refusal = m.user, g.refusal(m) })
+		must(t, err)
+		if n > 0 {
+			return user, refusal
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no message arrived")
+		}
+		must(t, g.router.wait(time.Second, false))
 	}
-	return fmt.Sprintf("unexpected %q", frames)
 }
 
 func hello(t *testing.T, client *zmq.Socket) {
@@ -111,7 +104,7 @@ func hello(t *testing.T, client *zmq.Socket) {
 }
 
 func TestCurveAllowsKnownKeysAndRevokesOnOpenConnections(t *testing.T) {
-	p := newProtectedRouter(t)
+	p := openProtected(t)
 	public, secret := newKeys(t)
 	path := filepath.Join(p.folder, "till.key")
 	writeCertificate(t, path, public, "", 0o644)
@@ -119,54 +112,77 @@ func TestCurveAllowsKnownKeysAndRevokesOnOpenConnections(t *testing.T) {
 
 	client := dial(t, p.tcp, p.public, public, secret)
 	hello(t, client)
-	if user := p.user(t); user != public || !p.list.Allows(user) {
-		t.Fatalf("user %q", user)
+	if user, refusal := p.takeOne(t); user != public || refusal != nil {
+		t.Fatalf("user %q, refusal %v", user, refusal)
 	}
-	if n := p.handshakes.Accepted.Load(); n != 1 {
+	if n := p.Counters.Handshakes.Accepted.Load(); n != 1 {
 		t.Errorf("%d handshakes", n)
 	}
 	must(t, os.Remove(path))
 	eventually(t, "the key is revoked", func() bool { return p.list.Len() == 0 })
 	hello(t, client) // the connection is still open
-	if user := p.user(t); user != public || p.list.Allows(user) {
-		t.Errorf("user %q is still allowed", user)
+	if user, refusal := p.takeOne(t); user != public || refusal == nil || refusal.Code != protocol.Denied {
+		t.Errorf("user %q, refusal %v", user, refusal)
+	}
+	if !p.log.has("event=key_denied") {
+		t.Error("not logged")
 	}
 }
 
 func TestCurveRefusesUnknownKeysAndLogsThem(t *testing.T) {
-	p := newProtectedRouter(t)
+	p := openProtected(t)
 	public, secret := newKeys(t)
 	hello(t, dial(t, p.tcp, p.public, public, secret))
 	eventually(t, "the refusal is counted and logged with the key", func() bool {
-		return p.handshakes.Denied.Load() > 0 && p.log.has("event=handshake_denied key=") && p.log.has(public)
+		return p.Counters.Handshakes.Denied.Load() > 0 && p.log.has("event=handshake_denied key=") && p.log.has(public)
 	})
 }
 
 func TestCurveNamesAWrongServerKey(t *testing.T) {
-	p := newProtectedRouter(t)
+	p := openProtected(t)
 	public, secret := newKeys(t)
 	hello(t, dial(t, p.tcp, newPublic(t), public, secret))
 	eventually(t, "the reason is logged", func() bool {
-		return p.handshakes.Protocol.Load() > 0 && p.log.has("wrong server key")
+		return p.Counters.Handshakes.Protocol.Load() > 0 && p.log.has("wrong server key")
 	})
 }
 
 func TestCurveNamesAClientWithoutCurve(t *testing.T) {
-	p := newProtectedRouter(t)
+	p := openProtected(t)
 	hello(t, dial(t, p.tcp, "", "", ""))
 	// Both sides see the mismatch and close: the monitor reports whichever came first.
 	eventually(t, "the reason is logged", func() bool {
-		return p.handshakes.Incomplete.Load() > 0 && p.log.has("clients without CURVE do") ||
-			p.handshakes.Protocol.Load() > 0 && p.log.has("one side uses CURVE")
+		return p.Counters.Handshakes.Incomplete.Load() > 0 && p.log.has("clients without CURVE do") ||
+			p.Counters.Handshakes.Protocol.Load() > 0 && p.log.has("one side uses CURVE")
 	})
 }
 
 func TestUnixSocketNeedsNoKeyBesideCurve(t *testing.T) {
-	p := newProtectedRouter(t)
+	p := openProtected(t)
 	hello(t, dial(t, p.ipc, "", "", ""))
-	if user := p.user(t); user != localUser || !p.list.Allows(user) {
-		t.Errorf("user %q", user)
+	if user, refusal := p.takeOne(t); user != localUser || refusal != nil {
+		t.Errorf("user %q, refusal %v", user, refusal)
 	}
+}
+
+func TestStatisticsArePublishedToAllowedSubscribers(t *testing.T) {
+	p := openProtected(t)
+	public, secret := newKeys(t)
+	writeCertificate(t, filepath.Join(p.folder, "grafana.key"), public, "", 0o644)
+	eventually(t, "the key is allowed", func() bool { return p.list.Len() == 1 })
+	ctx, err := zmq.NewContext()
+	must(t, err)
+	subscriber, err := ctx.NewSocket(zmq.SUB)
+	must(t, err)
+	must(t, errors.Join(subscriber.SetLinger(0), subscriber.SetSubscribe("stats"), subscriber.SetRcvtimeo(100*time.Millisecond),
+		subscriber.ClientAuthCurve(p.public, public, secret), subscriber.Connect(p.options.StatsEndpoint)))
+	defer ctx.Term()         //nolint:errcheck // a test's
+	defer subscriber.Close() //nolint:errcheck // a test's
+	eventually(t, "statistics arrive", func() bool {
+		p.Publish([]byte(`{"stats":{}}`))
+		frames, err := subscriber.RecvMessage(0)
+		return err == nil && len(frames) == 2 && frames[0] == "stats" && frames[1] == `{"stats":{}}`
+	})
 }
 
 func TestVerdictRefusesWhatIsNoCurveRequest(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +35,10 @@ type Core interface {
 
 // Options of a Gateway. High-water marks are in messages per peer.
 type Options struct {
-	Endpoints       []string
+	Endpoints       []string   // to open and listen on; those of Passed are left out
+	Passed          []Listener // by systemd
+	Curve           *Curve     // nil: TCP is open to everyone who reaches it
+	StatsEndpoint   string     // of the PUB socket; empty: none
 	SendHWM         int
 	RecvHWM         int
 	MaxMessageBytes int64 // per frame; libzmq closes the connection of a peer that exceeds it
@@ -45,8 +49,21 @@ type Options struct {
 	Log             *slog.Logger
 }
 
+// Listener is a listening socket that somebody else opened, with the ZeroMQ endpoint it amounts to.
+type Listener struct {
+	FD       int
+	Endpoint string
+}
+
+// Curve protects TCP listeners: this server's key pair, and who may connect.
+type Curve struct {
+	Certificate Certificate
+	Clients     *AllowList
+}
+
 // Counters is what a Gateway counts. Safe to read from any goroutine.
 type Counters struct {
+	Handshakes  Handshakes
 	Received    counters.Counter
 	Sent        counters.Counter
 	Unroutable  counters.Counter // replies whose peer was gone
@@ -62,6 +79,7 @@ type Gateway struct {
 	socket   *zmq4.Socket
 	router   *router
 	bound    []string
+	control  *control // nil where there is nothing for it to do
 	outboxes map[string]*outbox
 	core     Core
 	now      time.Duration
@@ -128,12 +146,26 @@ func (g *Gateway) open() (err error) {
 	if err := g.configure(); err != nil {
 		return err
 	}
+	if err := g.openControl(); err != nil {
+		return err
+	}
+	for _, l := range g.options.Passed {
+		if err := g.adopt(l); err != nil {
+			return &BindError{l.Endpoint, err}
+		}
+	}
 	for _, endpoint := range g.options.Endpoints {
+		if slices.Contains(g.bound, endpoint) {
+			continue
+		}
 		if err := g.bind(endpoint); err != nil {
 			return &BindError{endpoint, err}
 		}
 	}
-	g.router, err = openRouter(g.socket, false)
+	if g.control != nil {
+		g.control.start()
+	}
+	g.router, err = openRouter(g.socket, g.options.Curve != nil)
 	return err
 }
 
@@ -162,6 +194,9 @@ func (g *Gateway) bind(endpoint string) error {
 			return errInUse
 		}
 	}
+	if err := g.protect(g.socket, endpoint); err != nil {
+		return err
+	}
 	if err := g.socket.Bind(endpoint); err != nil {
 		return err
 	}
@@ -181,6 +216,9 @@ func (g *Gateway) Endpoints() []string { return g.bound }
 
 // Close closes the sockets and waits for the last replies to leave, for a bounded time.
 func (g *Gateway) Close() {
+	if g.control != nil {
+		g.control.stop()
+	}
 	if g.router != nil {
 		g.router.close()
 	}

@@ -19,17 +19,15 @@ func (g *Gateway) Wake() { g.router.wake() }
 
 // Drain ends the intake; Serve returns when all that was admitted is answered, or after
 // DrainTimeout. Safe from any goroutine.
+//
+// The endpoints stay bound: zmq_unbind closes the connections made through them as well (libzmq
+// 4.3.4, against its documentation), and with them the replies that are still to come.
 func (g *Gateway) Drain() {
 	g.Post(func() {
 		if g.drainUntil != 0 {
 			return
 		}
 		g.drainUntil = max(1, g.options.Clock()+g.options.DrainTimeout)
-		for _, endpoint := range g.bound {
-			if err := g.socket.Unbind(endpoint); err != nil {
-				g.options.Log.Warn("unbind failed", "event", "unbind", "endpoint", endpoint, "error", err)
-			}
-		}
 		g.core.Drain()
 	})
 }
@@ -96,8 +94,15 @@ func (g *Gateway) receive(m *message) {
 var tooManyFrames = &protocol.Error{Code: protocol.BadRequest, Message: "more than 8 frames",
 	Hint: "send the JSON object in the last frame, after at most 7 frames of envelope"}
 
+var keyRevoked = &protocol.Error{Code: protocol.Denied, Message: "this client's key was revoked",
+	Hint: "ask whoever runs the daemon to allow a key of yours: edgectl keys allow"}
+
 // refusal says why a message is refused before it is parsed, nil where it is not.
 func (g *Gateway) refusal(m *message) *protocol.Error {
+	if curve := g.options.Curve; curve != nil && !curve.Clients.Allows(m.user) {
+		g.options.Log.Warn("request refused: the client's key was revoked while it was connected", "event", "key_denied", "key", m.user)
+		return keyRevoked
+	}
 	if m.frames > maxFrames {
 		return tooManyFrames
 	}

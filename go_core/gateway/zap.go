@@ -83,12 +83,16 @@ func (z *zap) verdict(request []string) []string {
 
 // protect sets what the next Bind of a socket demands of clients: an allowed key, or, for unix sockets, nothing but
 // the right to open them. libzmq copies these options at each bind, so one socket can have both kinds of listeners.
-func protect(socket *zmq.Socket, certificate Certificate, endpoint string) error {
+func (g *Gateway) protect(socket *zmq.Socket, endpoint string) error {
+	if g.options.Curve == nil {
+		return nil
+	}
 	var err error
 	if strings.HasPrefix(endpoint, "ipc://") {
 		err = errors.Join(socket.SetCurveServer(0), socket.SetZapDomain(domainLocal))
 	} else {
-		err = errors.Join(socket.SetCurveServer(1), socket.SetCurveSecretkey(certificate.Secret), socket.SetZapDomain(domainCurve))
+		secret := g.options.Curve.Certificate.Secret
+		err = errors.Join(socket.SetCurveServer(1), socket.SetCurveSecretkey(secret), socket.SetZapDomain(domainCurve))
 	}
 	if err != nil {
 		return fmt.Errorf("CURVE: %w\n  remedy: install a libzmq built with CURVE (Debian's libzmq5 is)", err)
