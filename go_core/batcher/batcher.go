@@ -50,6 +50,9 @@ type Counters struct {
 	Queue     counters.Histogram // admission to batch
 	Run       counters.Histogram // one batch, features and inference
 	Total     counters.Histogram // admission to reply
+
+	QueueReviews counters.Gauge // waiting, as Step left them
+	HeldBytes    counters.Gauge // of requests and of replies that peers have not taken
 }
 
 // Batcher is the admission queue and what forms batches from it.

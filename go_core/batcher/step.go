@@ -16,6 +16,8 @@ func (b *Batcher) Step(now time.Duration) {
 		b.retiring = append(b.retiring[:i], b.retiring[i+1:]...)
 		i--
 	}
+	b.Counters.QueueReviews.Set(b.queue.reviews)
+	b.Counters.HeldBytes.Set(b.held)
 	if b.runs != nil {
 		b.runs.step(b, now)
 	}

@@ -3,10 +3,7 @@
 // processors (the 64-bit fields are sync/atomic types, which align themselves).
 package counters
 
-import (
-	"strconv"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // Counter is a number of events that only grows. The zero value is ready to use.
 type Counter struct{ n atomic.Uint64 }
@@ -20,5 +17,11 @@ func (c *Counter) Add(n uint64) { c.n.Add(n) }
 // Load returns the number of events since the daemon started.
 func (c *Counter) Load() uint64 { return c.n.Load() }
 
-// AppendJSON appends the count as a JSON number.
-func (c *Counter) AppendJSON(dst []byte) []byte { return strconv.AppendUint(dst, c.Load(), 10) }
+// Gauge is an amount that goes up and down: written by its owner, read by anybody. The zero value is ready to use.
+type Gauge struct{ n atomic.Int64 }
+
+// Set replaces the amount.
+func (g *Gauge) Set(n int64) { g.n.Store(n) }
+
+// Load returns the amount.
+func (g *Gauge) Load() int64 { return g.n.Load() }

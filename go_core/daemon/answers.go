@@ -6,7 +6,7 @@ import (
 )
 
 func (d *Daemon) newReporter() *status.Reporter {
-	return &status.Reporter{Info: d.info, Batcher: d.batcher, Gateway: d.gateway, Stages: &d.stages, Started: d.start}
+	return &status.Reporter{Info: d.info, Stats: d.newDocument()}
 }
 
 func (d *Daemon) answer(op protocol.Op) []byte { return d.reporter.Answer(op) }

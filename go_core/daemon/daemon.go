@@ -15,6 +15,7 @@ import (
 	"edged/batcher"
 	"edged/config"
 	"edged/gateway"
+	"edged/memory"
 	"edged/model"
 	"edged/python"
 	"edged/service"
@@ -44,6 +45,7 @@ type Daemon struct {
 	reporter *status.Reporter
 	stages   model.Stages
 	start    time.Time
+	mapped   memory.Runtime // what Go had mapped before anything else
 	current  atomic.Pointer[generation]
 	serving  *python.Thread // inline: the serving goroutine's
 	release  func()         // ends what the inline runner of the current generation started
@@ -53,7 +55,7 @@ type Daemon struct {
 // goroutine to its thread, which becomes the serving one.
 func Run(c *config.Config, version string, log *slog.Logger) int {
 	runtime.LockOSThread()
-	d := &Daemon{config: c, version: version, log: log, start: time.Now()}
+	d := &Daemon{config: c, version: version, log: log, start: time.Now(), mapped: memory.ObserveRuntime()}
 	if err := d.open(); err != nil {
 		code := exitCode(err)
 		log.Error("edged can't start", "event", "start_failed", "exit", code, "error", err.Error())
@@ -127,12 +129,17 @@ func (d *Daemon) use(g *generation) error {
 			d.release()
 		}
 		d.release = release
-		d.current.Store(g)
+		d.setCurrent(g)
 		return nil
 	}
-	d.current.Store(g)
+	d.setCurrent(g)
 	d.useThreads(g)
 	return nil
+}
+
+func (d *Daemon) setCurrent(g *generation) {
+	d.current.Store(g)
+	d.setModel(g)
 }
 
 // useThreads has every interpreter thread load a copy of its own: N of them run N TFLite

@@ -52,6 +52,7 @@ func (d *Daemon) becomeReady(ctx context.Context) {
 	if err := d.notifier.Ready(d.statusLine()); err != nil {
 		d.log.Warn("cannot reach systemd", "event", "notify_failed", "error", err.Error())
 	}
+	d.keepLedger(ctx, d.mapped)
 }
 
 // watchCalls ends the daemon when a call into Python lasts longer than handler_timeout.

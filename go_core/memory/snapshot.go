@@ -50,3 +50,12 @@ func (s *Snapshot) sortFiles() {
 		return cmp.Compare(a.Path, b.Path)
 	})
 }
+
+// LogFields returns keys and values for one line of the log: the process and its parts, PSS in bytes.
+func (s *Snapshot) LogFields() []any {
+	fields := []any{"pss", s.Total.Pss, "rss", s.Total.Rss, "uss", s.Total.Uss(), "swap", s.Total.Swap}
+	for part := range numParts {
+		fields = append(fields, part.String(), s.Parts[part].Pss)
+	}
+	return fields
+}

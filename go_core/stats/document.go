@@ -93,12 +93,12 @@ func (d *Document) appendCounters(dst []byte) []byte {
 	for _, c := range d.counters {
 		dst = appendName(separate(dst), c.name)
 		if c.label == "" {
-			dst = c.values[0].counter.AppendJSON(dst)
+			dst = strconv.AppendUint(dst, c.values[0].read(), 10)
 			continue
 		}
 		dst = append(dst, '{')
 		for _, v := range c.values {
-			dst = v.counter.AppendJSON(appendName(separate(dst), v.value))
+			dst = strconv.AppendUint(appendName(separate(dst), v.value), v.read(), 10)
 		}
 		dst = append(dst, '}')
 	}

@@ -27,7 +27,7 @@ func (d *Document) AppendMetrics(dst []byte) []byte {
 		name := c.name + "_total"
 		e.family(name, "counter", c.help)
 		for _, v := range c.values {
-			e.sample(name, c.label, v.value, float64(v.counter.Load()))
+			e.sample(name, c.label, v.value, float64(v.read()))
 		}
 	}
 	for _, g := range d.gauges {

@@ -22,8 +22,8 @@ type counter struct {
 }
 
 type labelled struct {
-	value   string
-	counter *counters.Counter
+	value string
+	read  func() uint64
 }
 
 type gauge struct {
@@ -36,21 +36,22 @@ type histogram struct {
 	histogram  *counters.Histogram
 }
 
-// Counter enters a count of events. In JSON it is counters.NAME, for Prometheus edged_NAME_total.
-func (r *Registry) Counter(name, help string, c *counters.Counter) {
-	r.counters = append(r.counters, counter{name: name, help: help, values: []labelled{{"", c}}})
+// Counter enters a count of events; read must be safe from any goroutine. In JSON it is counters.NAME, for Prometheus
+// edged_NAME_total.
+func (r *Registry) Counter(name, help string, read func() uint64) {
+	r.counters = append(r.counters, counter{name: name, help: help, values: []labelled{{"", read}}})
 }
 
 // CounterBy enters one of several counts told apart by a label: the first call for a name sets help and label. In JSON
 // they are an object counters.NAME, for Prometheus edged_NAME_total{LABEL="VALUE"}.
-func (r *Registry) CounterBy(name, help, label, value string, c *counters.Counter) {
+func (r *Registry) CounterBy(name, help, label, value string, read func() uint64) {
 	for i := range r.counters {
 		if r.counters[i].name == name {
-			r.counters[i].values = append(r.counters[i].values, labelled{value, c})
+			r.counters[i].values = append(r.counters[i].values, labelled{value, read})
 			return
 		}
 	}
-	r.counters = append(r.counters, counter{name: name, help: help, label: label, values: []labelled{{value, c}}})
+	r.counters = append(r.counters, counter{name: name, help: help, label: label, values: []labelled{{value, read}}})
 }
 
 // Gauge enters an amount that goes up and down; read must be safe from any goroutine. In JSON it is SECTION.NAME, for

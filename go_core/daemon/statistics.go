@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"edged/memory"
+	"edged/protocol"
+	"edged/stats"
+)
+
+// newDocument enters everything that is counted.
+func (d *Daemon) newDocument() *stats.Document {
+	b, g := &d.batcher.Counters, &d.gateway.Counters
+	s := stats.NewDocument()
+	s.Counter("received", "Messages read from the socket, of any kind.", g.Received.Load)
+	s.Counter("admitted", "Classify requests admitted.", b.Admitted.Load)
+	s.Counter("answered", "Requests answered without an error.", b.Answered.Load)
+	for i, code := range protocol.Codes {
+		s.CounterBy("failed", "Requests answered with an error, by its code.", "code", string(code), b.Failed[i].Load)
+	}
+	s.Counter("reviews", "Reviews classified.", b.Reviews.Load)
+	s.Counter("batches", "Batches handed to Python.", b.Batches.Load)
+	s.Counter("sent", "Replies handed to ZeroMQ.", g.Sent.Load)
+	s.Counter("dropped_unroutable", "Replies dropped because their client was gone.", g.Unroutable.Load)
+	s.Counter("dropped_slow", "Replies dropped because their client did not read for send_timeout.", g.DroppedSlow.Load)
+	s.Counter("python_call_errors", "Calls into Python that broke the boundary.", func() uint64 { return uint64(d.host.Failures()) })
+	s.Latency("queue", &b.Queue)
+	s.Latency("features", &d.stages.Features)
+	s.Latency("inference", &d.stages.Inference)
+	s.Latency("batch", &b.Run)
+	s.Latency("total", &b.Total)
+	s.Sizes("batch_reviews", "Reviews in a batch.", &b.BatchSize)
+	s.Gauge("queue", "reviews", "Reviews waiting.", b.QueueReviews.Load)
+	s.Gauge("queue", "bytes", "Bytes of requests and unread replies held.", b.HeldBytes.Load)
+	return s
+}
+
+// keepLedger reads where the memory is until ctx ends; the first reading once the daemon is ready is the one growth is
+// counted from.
+func (d *Daemon) keepLedger(ctx context.Context, known memory.Runtime) {
+	ledger := memory.NewLedger(known, memory.Sources{ModelPath: d.current.Load().Description.Model, Details: d.memoryDetails})
+	d.reporter.Stats.SetLedger(ledger)
+	var logged time.Time
+	ledger.Run(ctx, d.config.StatsInterval, func(s *memory.Snapshot) {
+		if logged.IsZero() {
+			ledger.MarkStart()
+		}
+		if s.At.Sub(logged) >= logInterval {
+			logged = s.At
+			d.log.Info("memory", append([]any{"event", "memory"}, s.LogFields()...)...)
+		}
+	}, func(err error) {
+		d.log.Warn("memory could not be accounted for", "event", "ledger_failed", "error", err.Error())
+	})
+}
+
+// logInterval is the slow rate at which the log says where the memory is.
+const logInterval = time.Hour
+
+// memoryDetails asks those who hold memory, on the ledger's goroutine.
+func (d *Daemon) memoryDetails(rows []memory.Detail) []memory.Detail {
+	rows = append(rows, memory.Detail{Part: memory.PartGo, Name: "queue", Bytes: uint64(d.batcher.Counters.HeldBytes.Load())})
+	report, err := d.host.Memory()
+	if err != nil {
+		return rows // a handler holds the interpreter's lock, or it is closed; the next reading asks again
+	}
+	d.reporter.Stats.SetPython(report)
+	var python struct {
+		Pymalloc *struct {
+			Arenas int64 `json:"arenas_bytes"`
+			Blocks int64 `json:"blocks_bytes"`
+		} `json:"pymalloc"`
+	}
+	if json.Unmarshal(report, &python) == nil && python.Pymalloc != nil {
+		rows = append(rows,
+			memory.Detail{Part: memory.PartPython, Name: "arenas", Bytes: uint64(python.Pymalloc.Arenas)},
+			memory.Detail{Part: memory.PartPython, Name: "blocks", Bytes: uint64(python.Pymalloc.Blocks)})
+	}
+	return rows
+}
+
+// setModel puts what serves now into the statistics.
+func (d *Daemon) setModel(g *generation) {
+	text, err := json.Marshal(map[string]any{
+		"name": g.Description.Name, "version": g.Description.Version, "generation": g.Number, "host": d.host.Name(),
+	})
+	if err == nil { // strings and numbers always can be encoded
+		d.reporter.Stats.SetModel(text)
+	}
+}
