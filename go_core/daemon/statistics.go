@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"edged/counters"
 	"edged/memory"
 	"edged/protocol"
 	"edged/stats"
@@ -25,6 +26,15 @@ func (d *Daemon) newDocument() *stats.Document {
 	s.Counter("sent", "Replies handed to ZeroMQ.", g.Sent.Load)
 	s.Counter("dropped_unroutable", "Replies dropped because their client was gone.", g.Unroutable.Load)
 	s.Counter("dropped_slow", "Replies dropped because their client did not read for send_timeout.", g.DroppedSlow.Load)
+	for _, h := range []struct {
+		outcome string
+		counter *counters.Counter
+	}{
+		{"accepted", &g.Handshakes.Accepted}, {"denied", &g.Handshakes.Denied}, {"protocol", &g.Handshakes.Protocol},
+		{"incomplete", &g.Handshakes.Incomplete}, {"disconnected", &g.Handshakes.Disconnected},
+	} {
+		s.CounterBy("connections", "Connections over the network, by what became of them.", "outcome", h.outcome, h.counter.Load)
+	}
 	s.Counter("python_call_errors", "Calls into Python that broke the boundary.", func() uint64 { return uint64(d.host.Failures()) })
 	s.Latency("queue", &b.Queue)
 	s.Latency("features", &d.stages.Features)
@@ -44,6 +54,7 @@ func (d *Daemon) keepLedger(ctx context.Context, known memory.Runtime) {
 	d.reporter.Stats.SetLedger(ledger)
 	var logged time.Time
 	ledger.Run(ctx, d.config.StatsInterval, func(s *memory.Snapshot) {
+		d.gateway.Publish(d.reporter.Stats.AppendJSON(nil))
 		if logged.IsZero() {
 			ledger.MarkStart()
 		}
