@@ -79,6 +79,7 @@ type Gateway struct {
 	socket   *zmq4.Socket
 	router   *router
 	bound    []string
+	files    []string // socket files that are ours to remove
 	control  *control // nil where there is nothing for it to do
 	outboxes map[string]*outbox
 	core     Core
@@ -206,6 +207,7 @@ func (g *Gateway) bind(endpoint string) error {
 	}
 	g.bound = append(g.bound, last)
 	if ipc {
+		g.files = append(g.files, path)
 		return os.Chmod(path, 0o660)
 	}
 	return nil
@@ -216,6 +218,9 @@ func (g *Gateway) Endpoints() []string { return g.bound }
 
 // Close closes the sockets and waits for the last replies to leave, for a bounded time.
 func (g *Gateway) Close() {
+	for _, file := range g.files { // libzmq leaves them; while they go we still listen, so none is a successor's
+		_ = os.Remove(file)
+	}
 	if g.control != nil {
 		g.control.stop()
 	}

@@ -251,7 +251,7 @@ func TestPostRunsFromManyGoroutines(t *testing.T) {
 	}
 }
 
-func TestDrainUnbindsAndAnswersThoseConnected(t *testing.T) {
+func TestDrainEndsServeAndRemovesTheSocketFile(t *testing.T) {
 	options := testOptions("ipc://" + shortFolder(t) + "/s")
 	opened, done := make(chan *Gateway), make(chan bool)
 	core := &echo{}
@@ -287,7 +287,7 @@ func TestBindErrorsSayWhatToDo(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for endpoint, want := range map[string]string{
-		g.Endpoints()[0]:             "another process serves there",
+		g.Endpoints()[0]:              "another process serves there",
 		"ipc:///nonexistent/folder/s": "the folder must exist",
 		"tcp://192.0.2.1:5555":        "must be one of this machine's",
 	} {
