@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from typing_extensions import Self
+
 ROOT = Path(__file__).parents[1]
 BINARY = Path(os.environ.get("EDGED_TEST_BINARY", ROOT / "build" / "edged"))
 METACALL = [Path(folder) / "libmetacall.so" for folder in ("/usr/local/lib", "/gnu/lib")]
@@ -114,8 +116,10 @@ class Daemon:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def __enter__(self) -> Daemon:
-        return self if self.process is not None else self.start()
+    def __enter__(self) -> Self:
+        if self.process is None:
+            self.start()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
