@@ -61,7 +61,7 @@ func (c *Classifier) Run(texts [][]byte, results []protocol.Result) error {
 		return err
 	}
 	c.reply = reply
-	_, _, rest, err := body(reply, len(texts))
+	_, rest, err := body(reply, formProbabilities, len(texts))
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (t *Texts) Run(texts [][]byte, results []protocol.Result) error {
 		return err
 	}
 	t.reply = reply
-	_, labels, rest, err := body(reply, len(texts))
+	labels, rest, err := body(reply, formLabelled, len(texts))
 	if err != nil {
 		return err
 	}

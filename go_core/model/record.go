@@ -70,15 +70,18 @@ func appendTexts(dst []byte, handle uint16, texts [][]byte) []byte {
 	return dst
 }
 
-// body checks a reply's head and returns its form, its number of labels and what follows.
-func body(reply []byte, n int) (form byte, labels int, rest []byte, err error) {
+// body checks the head of a reply of this form to n reviews, and returns its number of labels and what follows.
+func body(reply []byte, form byte, n int) (labels int, rest []byte, err error) {
 	if len(reply) < headSize {
-		return 0, 0, nil, fmt.Errorf("Python's reply is %d bytes long, shorter than its head", len(reply))
+		return 0, nil, fmt.Errorf("Python's reply is %d bytes long, shorter than its head", len(reply))
+	}
+	if reply[1] != form {
+		return 0, nil, fmt.Errorf("Python's reply has form %d, not %d", reply[1], form)
 	}
 	if got := binary.LittleEndian.Uint32(reply[4:]); int64(got) != int64(n) {
-		return 0, 0, nil, fmt.Errorf("Python answered %d reviews of %d", got, n)
+		return 0, nil, fmt.Errorf("Python answered %d reviews of %d", got, n)
 	}
-	return reply[1], int(binary.LittleEndian.Uint16(reply[2:])), reply[headSize:], nil
+	return int(binary.LittleEndian.Uint16(reply[2:])), reply[headSize:], nil
 }
 
 func float(b []byte, i int) float64 {
