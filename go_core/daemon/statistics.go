@@ -50,7 +50,7 @@ func (d *Daemon) newDocument() *stats.Document {
 // keepLedger reads where the memory is until ctx ends; the first reading once the daemon is ready is the one growth is
 // counted from.
 func (d *Daemon) keepLedger(ctx context.Context, known memory.Runtime) {
-	ledger := memory.NewLedger(known, memory.Sources{ModelPath: d.current.Load().Description.Model, Details: d.memoryDetails})
+	ledger := memory.NewLedger(known, memory.Sources{ModelPath: d.current.Load().Description.Model, Arenas: d.arenas, Details: d.memoryDetails})
 	d.reporter.Stats.SetLedger(ledger)
 	var logged time.Time
 	ledger.Run(ctx, d.config.StatsInterval, func(s *memory.Snapshot) {
@@ -69,6 +69,11 @@ func (d *Daemon) keepLedger(ctx context.Context, known memory.Runtime) {
 
 // logInterval is the slow rate at which the log says where the memory is.
 const logInterval = time.Hour
+
+func (d *Daemon) arenas(ranges []memory.Range) []memory.Range {
+	d.host.Arenas(func(start, end uint64) { ranges = append(ranges, memory.Range{Start: start, End: end}) })
+	return ranges
+}
 
 // memoryDetails asks those who hold memory, on the ledger's goroutine.
 func (d *Daemon) memoryDetails(rows []memory.Detail) []memory.Detail {

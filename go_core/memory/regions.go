@@ -68,13 +68,13 @@ func goRanges(text []byte) []Range {
 	var ranges []Range
 	for i := range all {
 		m := &all[i]
-		if len(m.Path) != 0 || m.Inode != 0 {
+		if len(m.Path) != 0 || m.Inode != 0 || isGuard(m) {
 			continue
 		}
 		if i > 0 && all[i-1].End == m.Start && (isGuard(&all[i-1]) || len(all[i-1].Path) != 0) {
 			continue
 		}
-		if m.Writable && m.Start%mallocArena == 0 && i+1 < len(all) && all[i+1].Start == m.End && all[i+1].End == m.Start+mallocArena {
+		if isMallocArena(all, i) || i > 0 && isMallocArena(all, i-1) {
 			continue
 		}
 		if last := len(ranges) - 1; last >= 0 && ranges[last].End == m.Start {
@@ -84,6 +84,13 @@ func goRanges(text []byte) []Range {
 		ranges = append(ranges, Range{m.Start, m.End})
 	}
 	return ranges
+}
+
+// isMallocArena says whether mapping i is a malloc arena, which the mapping after it is the reserve of.
+func isMallocArena(all []Mapping, i int) bool {
+	m := &all[i]
+	return m.Writable && len(m.Path) == 0 && m.Start%mallocArena == 0 && i+1 < len(all) &&
+		all[i+1].Start == m.End && all[i+1].End == m.Start+mallocArena
 }
 
 var pageSize = uint64(os.Getpagesize())

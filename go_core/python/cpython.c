@@ -109,6 +109,7 @@ int edged_python_initialize(const char *program, edged_thread *owner)
 	}
 	// How an embedded interpreter finds its virtual environment; never freed, Python may keep it.
 	Py_SetProgramName(name);
+	edged_arenas_watch();
 	Py_InitializeEx(0);  // 0: signals stay Go's
 	owner->thread = pthread_self();
 	this_interpreter = PyInterpreterState_Get();

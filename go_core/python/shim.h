@@ -35,6 +35,14 @@ typedef struct edged_thread {
 
 typedef struct edged_signals edged_signals;
 
+// A span of addresses, the end excluded.
+typedef struct edged_range {
+	uint64_t start, end;
+} edged_range;
+
+// Copies the addresses of pymalloc's arenas, at most room of them; returns how many. Needs no GIL.
+size_t edged_arenas(edged_range *ranges, size_t room);
+
 edged_signals *edged_signals_save(void);
 int edged_signals_restore(edged_signals *saved);  // frees; returns how many actions had been changed
 void edged_take(edged_thread *thread, void *out);

@@ -19,4 +19,7 @@ int edged_library(const char *library, const struct symbol *symbols, size_t coun
 void edged_symbol(const char *name, void *address);  // optional: NULL where it is missing
 long edged_reply(edged_thread *thread, const void *reply, size_t length, void *out, size_t room);
 
+// Notes Python's arenas from now on. Before Python is initialised: it allocates the first at once.
+void edged_arenas_watch(void);
+
 #endif
