@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmap import mmap
 
 # Field numbers of the tables in TensorFlow Lite's schema (schema.fbs, version 3).
 MODEL_BUFFERS, MODEL_METADATA = 4, 6
@@ -16,7 +20,7 @@ class ModelFileError(ValueError):
     """A file is no TensorFlow Lite model, or it is damaged."""
 
 
-def read_metadata(file: bytes | memoryview) -> dict[str, memoryview]:
+def read_metadata(file: bytes | mmap) -> dict[str, memoryview]:
     """Metadata blocks by name, as views of `file`.
 
     Raises:

@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"encoding/binary"
+	"os"
 	"strings"
 	"testing"
 )
@@ -49,6 +50,8 @@ func TestReadMetadata(t *testing.T) {
 	}
 }
 
+const shipped = "../../edged/models/edged.tflite"
+
 func TestReadMetadataNamesWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -80,6 +83,27 @@ func TestReadMetadataOfHostileFiles(t *testing.T) {
 	} {
 		if _, err := ReadMetadata([]byte(c.file)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestReadMetadataOfTheShippedModel(t *testing.T) {
+	file, err := os.ReadFile(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := ReadMetadata(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"edged.json", "edged.ngrams", "edged.words"} {
+		if len(blocks[name]) == 0 {
+			t.Errorf("%s is missing or empty", name)
+		}
+	}
+	for size := 0; size < len(file); size += len(file)/997 + 1 {
+		if blocks, err := ReadMetadata(file[:size]); err == nil && len(blocks["edged.ngrams"]) > size {
+			t.Errorf("cut at %d: a block is longer than the file", size)
 		}
 	}
 }

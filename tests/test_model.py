@@ -1,0 +1,141 @@
+"""The shipped model: the file, and what the embedded interpreter makes of it."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edged
+from edged.embedded.model import Model, ModelError, description
+from edged.features import Extractor, Rows
+from edged.modelfile import ModelFileError, read_metadata
+
+SHIPPED = Path(edged.__file__).parent / "models/edged.tflite"
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """The shipped model."""
+    return Model(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def extract(model: Model) -> Extractor:
+    """Its features."""
+    blocks = read_metadata(SHIPPED.read_bytes())
+    return Extractor(
+        model.description["features"], bytes(blocks["edged.ngrams"]), bytes(blocks["edged.words"])
+    )
+
+
+def predict(model: Model, rows: Rows) -> list[float]:
+    probabilities = model.predict(rows.wide_offsets, rows.wide, rows.word_offsets, rows.words)
+    assert probabilities.dtype == np.float32
+    return [float(p) for p in probabilities]
+
+
+def test_the_file_holds_everything_and_is_small_enough() -> None:
+    assert SHIPPED.stat().st_size <= 4 << 20
+    assert {"edged.json", "edged.ngrams", "edged.words"} <= read_metadata(SHIPPED.read_bytes()).keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "positive"),
+    [
+        ("An excellent film, moving and funny.", True),
+        ("A dull, lifeless film. Two hours I will never get back.", False),
+        ("Great service and delicious food!", True),
+        ("The battery died after two days, a waste of money.", False),
+        ("@user you cancelled my flight again, worst airline ever", False),
+        ("Elegant and complex, with a long, polished finish.", True),
+    ],
+)
+def test_plain_opinions(model: Model, extract: Extractor, text: str, positive: bool) -> None:
+    (p,) = predict(model, extract([text]))
+    assert (p > 0.5) == positive
+
+
+def test_batches_of_any_shape_give_what_single_reviews_give(model: Model, extract: Extractor) -> None:
+    long = " ".join(f"word{i} was a very good film and not bad" for i in range(700))
+    texts = [
+        "",
+        "good",
+        "bad " * 50,
+        "zzzz",
+        long,
+        "",
+        "a fine wine",
+        *["not good at all"] * 300,
+        long * 3,
+        "",
+    ]
+    each = [predict(model, extract([text]))[0] for text in texts]
+    assert predict(model, extract(texts)) == pytest.approx(each, abs=1e-5)
+    assert predict(model, extract(texts[::-1])) == pytest.approx(each[::-1], abs=1e-5)
+
+
+def test_more_ids_than_the_largest_signature_takes(model: Model) -> None:
+    ids = np.arange(1, 9001, dtype=np.int32)
+    whole = model.wide_logits(np.array([0, 9000], np.uint32), ids)
+    again = model.wide_logits(np.array([0, 0, 9000, 9000, 9001], np.uint32), np.append(ids, ids[:1]))
+    assert again[1] == pytest.approx(whole[0], abs=1e-4)
+    assert again[0] == again[2]
+
+
+def test_no_reviews(model: Model, extract: Extractor) -> None:
+    assert predict(model, extract([])) == []
+
+
+def test_extreme_logits_do_not_overflow(model: Model) -> None:
+    assert model.probabilities(np.array([-1e6, 1e6], np.float32)).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: .*No such file"),
+        (b"", "cannot be read: cannot mmap an empty file"),
+        (b"Once upon a time", "not a TensorFlow Lite model"),
+        (b"\x10\0\0\0TFL3" + bytes(8), "an offset points outside the file"),
+        (SHIPPED.read_bytes()[:100], "an offset points outside the file"),
+    ],
+)
+def test_files_that_are_no_model(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "model.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        Model(path)
+
+
+def test_a_model_without_a_description(tmp_path: Path) -> None:
+    path = tmp_path / "other.tflite"
+    path.write_bytes(SHIPPED.read_bytes().replace(b"edged.json", b"other.json"))
+    with pytest.raises(ModelError, match=r"no edged\.json in it; use a model that edged's training"):
+        description(path)
+
+
+def test_a_model_of_a_later_format(tmp_path: Path) -> None:
+    path = tmp_path / "later.tflite"
+    path.write_bytes(SHIPPED.read_bytes().replace(b'{"format":1,', b'{"format":2,'))
+    with pytest.raises(ModelError, match="format 2, this version reads 1"):
+        Model(path)
+
+
+def test_damaged_files_never_pass_the_bounds() -> None:
+    file = SHIPPED.read_bytes()
+    rng = np.random.default_rng(7)
+    head = bytearray(file[:4096])
+    for _ in range(2000):
+        damaged = bytearray(head)
+        for at in rng.integers(8, len(head), 3):
+            damaged[at] = rng.integers(256)
+        struct.pack_into("<I", damaged, 0, int(rng.integers(0, 4096)))
+        try:
+            blocks = read_metadata(bytes(damaged))
+        except ModelFileError:
+            continue
+        assert all(len(block) <= len(damaged) for block in blocks.values())
