@@ -1,0 +1,57 @@
+"""What `edgectl classify --summary` prints at the end: counts, rate, the daemon's latency and memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from edged.protocol import Prediction
+
+if TYPE_CHECKING:
+    from edged.cli.output import Record
+    from edged.client import Client
+
+
+class Summary:
+    """Counts as records go by."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.failed = 0
+        self._labels: Counter[str] = Counter()
+        self._uncertain = 0
+        self._errors: Counter[str] = Counter()
+        self._first_error = ""
+        self._start = monotonic()
+
+    def add(self, record: Record) -> None:
+        """Count one record."""
+        self.rows += 1
+        outcome = record.outcome
+        if not isinstance(outcome, Prediction):
+            self.failed += 1
+            self._errors[outcome.code] += 1
+            self._first_error = self._first_error or f"row {record.row.number}: {outcome.message}"
+        else:
+            self._labels[outcome.label] += 1
+            self._uncertain += outcome.uncertain
+
+    def failures(self) -> str:
+        """One line on the rows that got no label."""
+        counts = ", ".join(f"{count:,} {code}" for code, count in self._errors.most_common())
+        return f"{self.failed:,} of {self.rows:,} rows could not be scored ({counts}); first: {self._first_error}"
+
+    def text(self, client: Client) -> str:
+        """The summary, with what the daemon at the other end of `client` says of itself."""
+        elapsed = max(monotonic() - self._start, 1e-9)
+        lines = [f"{self.rows:,} reviews in {elapsed:.2f} s: {self.rows / elapsed:,.0f} reviews/s"]
+        lines += [self._share(label, count) for label, count in self._labels.most_common()]
+        if self._uncertain:
+            lines.append(self._share("uncertain", self._uncertain))
+        if self.failed:
+            lines.append(self.failures())
+        return "\n".join(lines)
+
+    def _share(self, name: str, count: int) -> str:
+        return f"  {name:10} {count:>11,}  {count / self.rows:6.1%}"
