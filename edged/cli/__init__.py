@@ -1,7 +1,8 @@
 """edgectl: the command line.
 
-Each subcommand is a module of this package with `add_arguments(parser)` and `run(args) -> exit code`, loaded
-only when it is called: a board's start-up pays for nothing else. A new one is a file and a line in `COMMANDS`.
+Each subcommand is a module of this package with `add_arguments(parser)` and `run(args) -> exit code`. It is
+loaded only when it is called: start-up on a board pays for nothing else. A new one is a file and a line in
+`COMMANDS`.
 """
 
 from __future__ import annotations

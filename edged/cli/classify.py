@@ -1,7 +1,7 @@
 """edgectl classify: score a text, a file of reviews, or standard input.
 
-Files may have millions of rows: they stream through a window of outstanding requests, in order. An output file
-is its own record of what is done, so `--resume` needs nothing but that file.
+Files may have millions of rows: they stream through a window of outstanding requests, in order. An output
+file is its own record of what is done, so `--resume` needs nothing but that file.
 """
 
 from __future__ import annotations
@@ -130,8 +130,12 @@ def _many(args: argparse.Namespace, client: Client, reviews: ReviewFile) -> int:
     summary = Summary()
     try:
         progress = Progress(reviews, done.rows, enabled=_shows_progress(args))
+        records = _score(client, _rest(reviews, done), args.batch, args.window)
         with _output(args, done) as output, progress:
-            _stream(client, _rest(reviews, done), output, summary, progress, args)
+            for record in _flushing(records, output, 0 if args.window == 1 else FLUSH_S):
+                output.write(record)
+                summary.add(record)
+                progress.advance()
     except (KeyboardInterrupt, EdgedError) as error:
         _say_how_to_go_on(args, done.rows + summary.rows, error)
         raise
@@ -147,20 +151,12 @@ def _output(args: argparse.Namespace, done: Done) -> Output:
     return Output(args.out, form, text=not args.no_text, keep=args.keep, done=done)
 
 
-def _stream(
-    client: Client,
-    rows: Iterator[Row],
-    output: Output,
-    summary: Summary,
-    progress: Progress,
-    args: argparse.Namespace,
-) -> None:
+def _flushing(records: Iterator[Record], output: Output, every: float) -> Iterator[Record]:
+    """`records`, with `output` flushed about `every` seconds."""
     flushed = monotonic()
-    for record in _score(client, rows, args.batch, args.window):
-        output.write(record)
-        summary.add(record)
-        progress.advance()
-        if args.window == 1 or monotonic() - flushed > FLUSH_S:
+    for record in records:
+        yield record
+        if monotonic() - flushed >= every:
             output.flush()
             flushed = monotonic()
 

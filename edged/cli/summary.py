@@ -6,6 +6,7 @@ from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from edged.cli.table import size
 from edged.protocol import Prediction
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ class Summary:
     def failures(self) -> str:
         """One line on the rows that got no label."""
         counts = ", ".join(f"{count:,} {code}" for code, count in self._errors.most_common())
-        return f"{self.failed:,} of {self.rows:,} rows could not be scored ({counts}); first: {self._first_error}"
+        return (
+            f"{self.failed:,} of {self.rows:,} rows could not be scored ({counts}); "
+            f"first: {self._first_error}"
+        )
 
     def text(self, client: Client) -> str:
         """The summary, with what the daemon at the other end of `client` says of itself."""
@@ -51,7 +55,9 @@ class Summary:
             lines.append(self._share("uncertain", self._uncertain))
         if self.failed:
             lines.append(self.failures())
-        return "\n".join(lines)
+        process = client.stats().get("process", {})
+        sizes = [f"{name.upper()} {size(process[name])}" for name in ("pss", "rss", "uss") if name in process]
+        return "\n".join([*lines, "daemon: " + ", ".join(sizes)] if sizes else lines)
 
     def _share(self, name: str, count: int) -> str:
         return f"  {name:10} {count:>11,}  {count / self.rows:6.1%}"
