@@ -209,12 +209,12 @@ class AsyncClient:
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
-        socket = self._socket
+        socket, monitor = self._socket, self._monitor
         others = [task for task in tasks if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        connection.close(socket)
+        connection.close(socket, monitor)
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         """A task of the client that fails takes all calls with it: none is left waiting for ever."""

@@ -190,7 +190,7 @@ class Client:
         """Close the socket; calls that a `classify_many` left outstanding are given up."""
         if not self._closed:
             self._closed = True
-            connection.close(self._socket)
+            connection.close(self._socket, self._monitor)
 
     def __enter__(self) -> Self:
         return self
@@ -246,5 +246,5 @@ class Client:
         if self._connection.failure is not None:
             self._calls.fail_all(self._connection.failure)
             # libzmq gives up after a refused key; the next call starts afresh.
-            connection.close(self._socket)
+            connection.close(self._socket, self._monitor)
             self._open()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -30,6 +31,15 @@ Z85_KEY_LENGTH = 40
 MECHANISM_MISMATCH = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
 # A server drops a HELLO it cannot open without a word; a daemon that dies in mid-handshake does so once.
 SILENT_FAILURES = 2
+PROBE_S = 0.5
+
+EVENTS = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 
 ClientKey = Union[str, "os.PathLike[str]", tuple[str, str]]
 """(public, secret) in Z85, or the path of a key file that holds both."""
@@ -62,37 +72,38 @@ class Connection:
     def open(self, context: zmq.Context[Any]) -> tuple[Any, Any]:
         """A connected DEALER and its monitor, of the context's own socket type. Raises `EndpointError`."""
         self.reset()
-        socket = context.socket(zmq.DEALER)
+        dealer = context.socket(zmq.DEALER)
+        monitor = None
         try:
-            self._configure(socket)
-            # The monitor comes first: it must see the first handshake.
-            monitor = socket.get_monitor_socket(
-                zmq.EVENT_HANDSHAKE_SUCCEEDED
-                | zmq.EVENT_DISCONNECTED
-                | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-                | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-                | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-            )
-            socket.connect(self.endpoint)
-        except zmq.ZMQError as error:
-            close(socket)
-            raise EndpointError(f"{self.endpoint}: {error.strerror}", _endpoint_hint(error.errno)) from None
-        return socket, monitor
+            self._configure(dealer)
+            # Before connect: it must see the first handshake.
+            monitor = dealer.get_monitor_socket(EVENTS)
+            dealer.connect(self.endpoint)
+        except (zmq.ZMQError, EndpointError) as error:
+            close(dealer, monitor)
+            if isinstance(error, EndpointError):
+                raise
+            hint = "an ipc path has at most 107 bytes" if error.errno == errno.ENAMETOOLONG else None
+            raise EndpointError(f"{self.endpoint}: {error.strerror}", hint) from None
+        return dealer, monitor
 
-    def _configure(self, socket: Any) -> None:
-        socket.linger = 0  # whoever closes has its answers, or has given them up
-        socket.immediate = 1
-        socket.reconnect_ivl = RECONNECT_MS
-        socket.reconnect_ivl_max = RECONNECT_MAX_MS
-        socket.handshake_ivl = HANDSHAKE_MS
+    def _configure(self, dealer: Any) -> None:
+        dealer.linger = 0  # whoever closes has its answers, or has given them up
+        dealer.immediate = 1
+        dealer.reconnect_ivl = RECONNECT_MS
+        dealer.reconnect_ivl_max = RECONNECT_MAX_MS
+        dealer.handshake_ivl = HANDSHAKE_MS
         if self.endpoint.startswith("tcp:"):
-            socket.heartbeat_ivl = HEARTBEAT_MS
-            socket.ipv6 = "[" in self.endpoint
+            dealer.heartbeat_ivl = HEARTBEAT_MS
+            dealer.ipv6 = "[" in self.endpoint
         if self._server_key:
             public, secret = self._client_key or zmq.curve_keypair()
-            socket.curve_serverkey = self._server_key
-            socket.curve_publickey = public
-            socket.curve_secretkey = secret
+            try:
+                dealer.curve_serverkey = self._server_key
+                dealer.curve_publickey = public
+                dealer.curve_secretkey = secret
+            except zmq.ZMQError:
+                raise EndpointError("a CURVE key is not valid Z85", "copy the key again, whole") from None
 
     def saw(self, frames: Sequence[bytes]) -> bool:
         """Take a monitor event; True when a lost connection is back. A failed handshake sets `failure`."""
@@ -114,16 +125,24 @@ class Connection:
         if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             return self._protocol_failure(value)
         self._silent_failures += 1
-        if self._server_key and self._silent_failures >= SILENT_FAILURES:
+        mechanism = _mechanism(self.endpoint) if self._silent_failures >= SILENT_FAILURES else None
+        if mechanism is None:
+            return None
+        if (mechanism == "CURVE") != bool(self._server_key):
+            return self._mismatch()
+        if self._server_key:
             return WrongServerKey(f"the server's key is wrong: {self.endpoint} does not hold its secret")
         return None
 
     def _protocol_failure(self, value: int) -> HandshakeError:
-        if value != MECHANISM_MISMATCH:
-            return HandshakeError(
-                f"{self.endpoint} broke the ZeroMQ handshake (protocol error {value:#x})",
-                "is something else than edged listening there?",
-            )
+        if value == MECHANISM_MISMATCH:
+            return self._mismatch()
+        return HandshakeError(
+            f"{self.endpoint} broke the ZeroMQ handshake (protocol error {value:#x})",
+            "is something else than edged listening there?",
+        )
+
+    def _mismatch(self) -> HandshakeError:
         if self._server_key:
             return HandshakeError(
                 f"{self.endpoint} does not use CURVE, but this client has a server key",
@@ -146,10 +165,38 @@ class Connection:
         return NoAnswer(f"no answer: nobody listens at {self.endpoint}", _path_hint(self.endpoint))
 
 
-def close(socket: Any) -> None:
-    """Close a DEALER and its monitor."""
-    socket.disable_monitor()
-    socket.close()
+def close(dealer: Any, monitor: Any) -> None:
+    """Close a DEALER and its monitor (None if there is none)."""
+    if monitor is not None:
+        dealer.disable_monitor()
+        monitor.close()
+    dealer.close()
+
+
+def _mechanism(endpoint: str) -> str | None:
+    """The security mechanism that the service at `endpoint` greets with; None if it does not greet.
+
+    A server without CURVE and one with another key may both just hang up on a CURVE client: it depends on who
+    reads the other's greeting first. The greeting is ZMTP 3's (https://rfc.zeromq.org/spec/23/): 10 bytes of
+    signature, 2 of version, 20 of mechanism.
+    """
+    scheme, _, address = endpoint.partition("://")
+    host, _, port = address.rpartition(":")
+    try:
+        if scheme == "ipc":
+            peer = socket.socket(socket.AF_UNIX)
+            peer.settimeout(PROBE_S)
+            peer.connect(address)
+        else:
+            peer = socket.create_connection((host.strip("[]"), int(port)), PROBE_S)
+        with peer:
+            peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00")
+            greeting = b""
+            while len(greeting) < 32 and (part := peer.recv(64)):
+                greeting += part
+    except (OSError, ValueError):
+        return None
+    return greeting[12:32].rstrip(b"\0").decode(errors="replace") or None
 
 
 def _path_hint(endpoint: str) -> str | None:
@@ -166,12 +213,6 @@ def _path_hint(endpoint: str) -> str | None:
     if not os.access(path, os.W_OK):
         return f"no permission to write to {path}: be in the group that owns it (usually `edged`)"
     return f"the socket {path} is there, but no process behind it: start the daemon (systemctl start edged)"
-
-
-def _endpoint_hint(number: int | None) -> str | None:
-    if number == errno.ENAMETOOLONG:
-        return "an ipc path has at most 107 bytes"
-    return None
 
 
 def _server_key(value: str | os.PathLike[str]) -> bytes:

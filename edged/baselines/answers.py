@@ -34,7 +34,9 @@ class Counters:
 
     NAMES = ("requests", "reviews", "errors")
 
-    def __init__(self, values: MutableSequence[int] | SynchronizedArray[int], lock: AbstractContextManager[Any]) -> None:
+    def __init__(
+        self, values: MutableSequence[int] | SynchronizedArray[int], lock: AbstractContextManager[Any]
+    ) -> None:
         self._values = values
         self._lock = lock
 
@@ -45,7 +47,7 @@ class Counters:
 
     def read(self) -> dict[str, int]:
         """All of them."""
-        return dict(zip(self.NAMES, self._values))
+        return {name: self._values[at] for at, name in enumerate(self.NAMES)}
 
 
 class Answers:
