@@ -187,6 +187,11 @@ func (c *Config) check() (faults []error) {
 			faults = append(faults, err)
 		}
 	}
+	for _, endpoint := range append([]string{c.StatsEndpoint}, c.Endpoints...) {
+		if err := c.CheckExposure(endpoint); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	return faults
 }
 

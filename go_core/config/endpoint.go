@@ -42,3 +42,12 @@ func IsExposed(endpoint string) bool {
 	ip := net.ParseIP(host)
 	return ip == nil || !ip.IsLoopback()
 }
+
+// CheckExposure refuses an endpoint, or a socket passed by systemd, that everyone on the network could use.
+func (c *Config) CheckExposure(endpoint string) error {
+	if !IsExposed(endpoint) || c.CurveServerKey != "" || c.Insecure {
+		return nil
+	}
+	return fmt.Errorf("%s accepts connections from beyond this machine, without CURVE keys: anyone on the network could use the daemon and read the reviews"+
+		"\n  remedy: edgectl keys new --server makes a key pair; name it in curve.server_key. Or write insecure = true, on a network you trust", endpoint)
+}

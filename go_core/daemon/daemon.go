@@ -49,6 +49,7 @@ type Daemon struct {
 	current  atomic.Pointer[generation]
 	serving  *python.Thread // inline: the serving goroutine's
 	release  func()         // ends what the inline runner of the current generation started
+	metrics  *os.File       // listening socket passed by systemd, or nil
 }
 
 // Run serves until a signal ends it and returns the exit code. It locks the calling
@@ -56,18 +57,24 @@ type Daemon struct {
 func Run(c *config.Config, version string, log *slog.Logger) int {
 	runtime.LockOSThread()
 	d := &Daemon{config: c, version: version, log: log, start: time.Now(), mapped: memory.ObserveRuntime()}
-	if err := d.open(); err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := d.open(ctx); err != nil {
 		code := exitCode(err)
 		log.Error("edged can't start", "event", "start_failed", "exit", code, "error", err.Error())
 		return code
 	}
-	return d.serve()
+	return d.serve(ctx, cancel)
 }
 
 func exitCode(err error) int {
 	var bind *gateway.BindError
-	if errors.As(err, &bind) {
+	var fault configError
+	switch {
+	case errors.As(err, &bind):
 		return ExitBind
+	case errors.As(err, &fault):
+		return ExitConfig
 	}
 	return ExitUnavailable
 }
@@ -75,8 +82,15 @@ func exitCode(err error) int {
 // clock is the daemon's monotonic time; never 0, which means "none" elsewhere.
 func (d *Daemon) clock() time.Duration { return time.Since(d.start) + 1 }
 
-func (d *Daemon) open() (err error) {
+func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.notifier, err = service.NewNotifier(); err != nil {
+		return err
+	}
+	starting, started := context.WithCancel(ctx)
+	defer started()
+	go d.notifier.ExtendWhile(starting, service.LongestLoad)
+	listening := d.gatewayOptions()
+	if err := d.listenOn(ctx, &listening); err != nil {
 		return err
 	}
 	c := d.config
@@ -90,7 +104,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.batcher = batcher.New(d.batcherOptions())
-	if d.gateway, err = gateway.Open(d.gatewayOptions()); err != nil {
+	if d.gateway, err = gateway.Open(listening); err != nil {
 		return err
 	}
 	d.reporter = d.newReporter()
@@ -109,7 +123,7 @@ func (d *Daemon) batcherOptions() batcher.Options {
 func (d *Daemon) gatewayOptions() gateway.Options {
 	c := d.config
 	return gateway.Options{
-		Endpoints: c.Endpoints, SendHWM: int(c.SendHWM), RecvHWM: int(c.RecvHWM), MaxMessageBytes: c.MaxMessageBytes(),
+		Endpoints: c.Endpoints, StatsEndpoint: c.StatsEndpoint, SendHWM: int(c.SendHWM), RecvHWM: int(c.RecvHWM), MaxMessageBytes: c.MaxMessageBytes(),
 		OutboxBytes: c.ClientBytes, SendTimeout: c.SendTimeout, DrainTimeout: c.DrainTimeout, Clock: d.clock, Log: d.log,
 	}
 }
@@ -170,10 +184,9 @@ func (d *Daemon) useThreads(g *generation) {
 }
 
 // serve runs the serving loop and everything beside it.
-func (d *Daemon) serve() int {
-	ctx, cancel := context.WithCancel(context.Background())
+func (d *Daemon) serve(ctx context.Context, cancel context.CancelFunc) int {
 	lifecycle := &service.Lifecycle{Notifier: d.notifier, Log: d.log, Drain: d.gateway.Drain, Reload: d.Reload,
-		Status: d.statusLine, Exit: os.Exit}
+		Patience: d.config.DrainTimeout + closing, Status: d.statusLine, Exit: os.Exit}
 	go lifecycle.Run(ctx)
 	go d.watchCalls(ctx)
 	go d.becomeReady(ctx)
@@ -184,6 +197,9 @@ func (d *Daemon) serve() int {
 	}
 	return d.close(drained, err)
 }
+
+// closing is how long Python and the last replies may take after the drain.
+const closing = 10 * time.Second
 
 // close ends everything in order: replies, Python, sockets.
 func (d *Daemon) close(drained bool, err error) int {

@@ -26,7 +26,7 @@ func (d *Daemon) Canary(ctx context.Context) error {
 	}
 }
 
-// becomeReady tells systemd and the log once a review has gone through the whole path.
+// becomeReady tells systemd and the log once a review has gone through the whole path, then keeps proving it.
 func (d *Daemon) becomeReady(ctx context.Context) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := d.Canary(ctx)
@@ -52,6 +52,7 @@ func (d *Daemon) becomeReady(ctx context.Context) {
 	if err := d.notifier.Ready(d.statusLine()); err != nil {
 		d.log.Warn("cannot reach systemd", "event", "notify_failed", "error", err.Error())
 	}
+	go d.watchdog(ctx)
 	d.keepLedger(ctx, d.mapped)
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -88,6 +89,7 @@ type Gateway struct {
 	send     func(peer, envelope, body []byte)
 
 	drainUntil time.Duration // 0: not draining
+	turns      atomic.Uint64
 	mu         sync.Mutex
 	posted     []func()
 }

@@ -37,6 +37,7 @@ func (g *Gateway) Drain() {
 func (g *Gateway) Serve(core Core) (drained bool, err error) {
 	g.core = core
 	for {
+		g.turns.Add(1)
 		g.now = g.options.Clock()
 		g.runPosted()
 		g.retry()
@@ -58,6 +59,13 @@ func (g *Gateway) Serve(core Core) (drained bool, err error) {
 			return false, err
 		}
 	}
+}
+
+// Turns counts the turns of the serving loop, and wakes it to make the next one: a loop that is alive, idle or
+// busy, has turned between two calls that lie apart. Safe from any goroutine.
+func (g *Gateway) Turns() uint64 {
+	g.Wake()
+	return g.turns.Load()
 }
 
 func (g *Gateway) runPosted() {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -63,6 +64,28 @@ func (n *Notifier) Reloading() error {
 func (n *Notifier) ExtendTimeout(d time.Duration) error {
 	return n.send("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10))
 }
+
+// ExtendWhile asks for more time again and again until ctx ends, for a start or a reload that loads a large model. After
+// most it stops asking: what hangs is to be killed after all.
+func (n *Notifier) ExtendWhile(ctx context.Context, most time.Duration) {
+	if !n.Managed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for {
+		if n.ExtendTimeout(2*extendEvery) != nil {
+			return // the next notification that matters reports it
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(extendEvery):
+		}
+	}
+}
+
+const extendEvery = 10 * time.Second
 
 func statusLine(status string) string {
 	return "STATUS=" + strings.ReplaceAll(status, "\n", " ")

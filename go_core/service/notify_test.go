@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -88,6 +89,25 @@ func TestReloadingCarriesTheMonotonicClock(t *testing.T) {
 	if !found || err != nil || usec < before.Nano()/1000 || usec > after.Nano()/1000 {
 		t.Errorf("stamp %q is not between %d and %d us", stamp, before.Nano()/1000, after.Nano()/1000)
 	}
+}
+
+func TestExtendWhileEndsWithItsContextAndAfterItsLimit(t *testing.T) {
+	address := filepath.Join(t.TempDir(), "notify")
+	receive := listen(t, address)
+	t.Setenv("NOTIFY_SOCKET", address)
+	n, err := NewNotifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { n.ExtendWhile(ctx, time.Hour); close(done) }()
+	if got := receive(); got != "EXTEND_TIMEOUT_USEC=20000000" {
+		t.Errorf("sent %q", got)
+	}
+	cancel()
+	<-done
+	n.ExtendWhile(t.Context(), time.Millisecond)
 }
 
 func TestNotifyIsSilentWithoutAServiceManager(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // Lifecycle turns signals into what a service does.
@@ -16,6 +17,7 @@ type Lifecycle struct {
 	Notifier *Notifier
 	Log      *slog.Logger
 	Drain    func()         // begin the drain and return
+	Patience time.Duration  // how long the drain and the end after it may take
 	Reload   func() error   // nil error or not, the daemon goes on
 	Status   func() string  // line for systemctl status
 	Exit     func(code int) // os.Exit
@@ -39,7 +41,7 @@ func (l *Lifecycle) run(ctx context.Context, listening func()) {
 			case s == syscall.SIGHUP && draining:
 				l.Log.Info("not reloaded: the daemon is draining", "event", "reload_refused")
 			case s == syscall.SIGHUP:
-				l.reload()
+				l.reload(ctx)
 			case draining:
 				l.Log.Warn("second signal: exit without finishing", "event", "exit_forced", "signal", s.String())
 				l.Exit(128 + int(s.(syscall.Signal)))
@@ -47,14 +49,21 @@ func (l *Lifecycle) run(ctx context.Context, listening func()) {
 				draining = true
 				l.Log.Info("draining", "event", "drain", "signal", s.String())
 				l.report(l.Notifier.Stopping(fmt.Sprintf("draining after %v", s)))
+				l.report(l.Notifier.ExtendTimeout(l.Patience)) // TimeoutStopSec= knows nothing of drain_timeout
 				l.Drain()
 			}
 		}
 	}
 }
 
-func (l *Lifecycle) reload() {
+// LongestLoad is how long a model or a handler may take to load before systemd's own timeout counts.
+const LongestLoad = 10 * time.Minute
+
+func (l *Lifecycle) reload(ctx context.Context) {
 	l.report(l.Notifier.Reloading())
+	ctx, loaded := context.WithCancel(ctx)
+	defer loaded()
+	go l.Notifier.ExtendWhile(ctx, LongestLoad)
 	if err := l.Reload(); err != nil {
 		l.Log.Error("reload failed; the daemon goes on as it was", "event", "reload_failed", "error", err.Error())
 	} else {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestLifecycle(t *testing.T) {
@@ -23,10 +24,11 @@ func TestLifecycle(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &Lifecycle{
 		Notifier: notifier, Log: slog.New(slog.DiscardHandler),
-		Drain:  func() { drains <- struct{}{} },
-		Reload: func() error { return <-reloads },
-		Status: func() string { return "serving" },
-		Exit:   func(code int) { exits <- code },
+		Patience: 7 * time.Second,
+		Drain:    func() { drains <- struct{}{} },
+		Reload:   func() error { return <-reloads },
+		Status:   func() string { return "serving" },
+		Exit:     func(code int) { exits <- code },
 	}
 	done, listening := make(chan struct{}), make(chan struct{})
 	go func() { l.run(ctx, func() { close(listening) }); close(done) }()
@@ -41,6 +43,9 @@ func TestLifecycle(t *testing.T) {
 		if got := receive(); !strings.HasPrefix(got, "RELOADING=1\nMONOTONIC_USEC=") {
 			t.Errorf("on SIGHUP: %q", got)
 		}
+		if got := receive(); !strings.HasPrefix(got, "EXTEND_TIMEOUT_USEC=") {
+			t.Errorf("while reloading: %q", got)
+		}
 		reloads <- result
 		if got := receive(); got != "READY=1\nSTATUS=serving" {
 			t.Errorf("after a reload with %v: %q", result, got)
@@ -49,6 +54,9 @@ func TestLifecycle(t *testing.T) {
 	kill(syscall.SIGTERM)
 	if got := receive(); !strings.HasPrefix(got, "STOPPING=1\n") {
 		t.Errorf("on SIGTERM: %q", got)
+	}
+	if got := receive(); got != "EXTEND_TIMEOUT_USEC=7000000" {
+		t.Errorf("for the drain: %q", got)
 	}
 	<-drains
 	kill(syscall.SIGHUP) // refused while draining: Reload would block, as nothing is in reloads
