@@ -40,3 +40,11 @@ def make_daemon(host: str) -> Iterator[Callable[..., Daemon]]:
 def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
     """A daemon that serves the shipped model with the default settings."""
     return make_daemon().start()
+
+
+@pytest.fixture(scope="session")
+def shared_daemon() -> Iterator[Daemon]:
+    """One daemon for many small tests that leave it as it was."""
+    daemon = Daemon()
+    yield daemon.start()
+    daemon.close()

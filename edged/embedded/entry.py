@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from edged.embedded import memory as _memory
@@ -72,7 +73,7 @@ def load(options: bytes) -> bytes:
     if wanted.get("handler"):
         handler = FileHandler(wanted["handler"], handle, wanted.get("options") or {})
     else:
-        handler = ModelHandler(wanted["model"], int(wanted.get("threads", 1)), wanted.get("cascade", "auto"))
+        handler = ModelHandler(wanted.get("model") or _shipped_model(), int(wanted.get("threads", 1)), wanted.get("cascade", "auto"))
     description = {"model": None, **handler.description(), "handle": handle, "kind": handler.kind}
     reply = _OK + json.dumps(description).encode()
     _handlers[handle] = handler
@@ -110,6 +111,10 @@ def unload(options: bytes) -> bytes:
 def memory(stats: bytes) -> bytes:
     """Return the interpreter's memory as JSON; ``stats`` is the text of sys._debugmallocstats(), or empty."""
     return _OK + json.dumps({**_memory.report(stats), "handlers": sorted(_handlers)}).encode()
+
+
+def _shipped_model() -> str:
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "models", "edged.tflite")
 
 
 def _free_handle() -> int:
