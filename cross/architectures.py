@@ -30,6 +30,8 @@ class Architecture:
     """The dynamic loader that a program for it names."""
     wheel: str
     """The platform tag of Python wheels for it, empty where none is built."""
+    tflite: list[str]
+    """The platform tags of tflite-runtime's wheels that run on it."""
     kernel: str
     """The Debian package of the kernel that emulated boards boot."""
     qemu: list[str]

@@ -123,6 +123,10 @@ func (s Search) packagePath() []string {
 	for _, folder := range []string{filepath.Join(beside, "lib", "edged"), beside} {
 		if isFile(filepath.Join(folder, "edged", "embedded", "entry.py")) {
 			path = append(path, folder)
+			// Packages bring tflite_runtime, which distributions lack, in a folder of their own.
+			if vendor := filepath.Join(folder, "vendor"); isFile(filepath.Join(vendor, "tflite_runtime", "interpreter.py")) {
+				path = append(path, vendor)
+			}
 		}
 	}
 	return path

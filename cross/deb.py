@@ -1,0 +1,98 @@
+"""Debian packages for the boards, put together by debhelper from packaging/debian.
+
+The same commit gives the same bytes: files and changelog carry the commit's time (SOURCE_DATE_EPOCH overrides).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from email.utils import formatdate
+from pathlib import Path
+from textwrap import fill
+
+from cross.architectures import ARCHITECTURES, ROOT, Architecture
+from cross.build import version
+from cross.manual import ManualError
+from cross.tree import TreeError, stage
+from cross.vendor import VendorError
+
+PACKAGING = ROOT / "packaging"
+WORK = ROOT / "build" / "deb"
+MAINTAINER = re.compile(r"^Maintainer: (.+)$", re.MULTILINE)
+
+
+def source_date() -> int:
+    """The release's time, in seconds since 1970: SOURCE_DATE_EPOCH, else the last commit's."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given:
+        return int(given)
+    shown = ["git", "log", "-1", "--format=%ct"]
+    return int(subprocess.run(shown, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def changelog(release: str, epoch: int) -> str:
+    """debian/changelog, with what CHANGELOG.md says of the release."""
+    whole = (ROOT / "CHANGELOG.md").read_text()
+    found = re.search(rf"^## \[{re.escape(release)}\].*?\n(.*?)(?=^## |\Z)", whole, re.MULTILINE | re.DOTALL)
+    items = re.findall(r"^- (.*(?:\n  .*)*)", found[1] if found else "", re.MULTILINE) or ["See CHANGELOG.md."]
+    lines = [fill(" ".join(item.split()), 78, initial_indent="  * ", subsequent_indent="    ") for item in items]
+    maintainer = MAINTAINER.findall((PACKAGING / "debian/control").read_text())[0]
+    return f"edged ({release}) stable; urgency=medium\n\n{chr(10).join(lines)}\n\n -- {maintainer}  {formatdate(epoch)}\n"
+
+
+def package(architecture: Architecture, release: str, epoch: int) -> Path:
+    """Build one package; return its path.
+
+    Raises:
+        TreeError: a part of the package is missing, or debhelper failed.
+        VendorError: tflite_runtime can't be had.
+    """
+    source = WORK / architecture.name / f"edged-{release}"
+    shutil.rmtree(source.parent, ignore_errors=True)
+    shutil.copytree(PACKAGING / "debian", source / "debian")
+    (source / "debian/changelog").write_text(changelog(release, epoch))
+    for kind in ("sysusers", "tmpfiles"):
+        shutil.copy(ROOT / f"systemd/{kind}.conf", source / f"debian/edged.{kind}")
+    for document in ("README.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / document, source)
+    stage(architecture, source / "tree", epoch)
+    done = subprocess.run(
+        ["dpkg-architecture", f"--host-arch={architecture.name}", "--command", "debian/rules binary"],
+        cwd=source,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(epoch)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    built = source.parent / f"edged_{release}_{architecture.name}.deb"
+    if done.returncode or not built.exists():
+        raise TreeError(f"debhelper failed for {architecture.name}:\n{done.stdout}{done.stderr}")
+    return built
+
+
+def main() -> int:
+    """Build packages into a folder."""
+    parser = argparse.ArgumentParser(description="Build Debian packages from what make cross built.")
+    parser.add_argument("architecture", nargs="*", help=f"of {', '.join(ARCHITECTURES)}; default: all")
+    parser.add_argument("--release", default=version(), help="the package's version (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder (default: dist)")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    try:
+        for name in arguments.architecture or ARCHITECTURES:
+            built = package(ARCHITECTURES[name], arguments.release, source_date())
+            target = Path(shutil.copy(built, arguments.output))
+            print(f"deb: {target}: {target.stat().st_size / 1e6:.2f} MB")
+    except (ManualError, TreeError, VendorError) as error:
+        print(f"deb: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""tflite_runtime for a board: Debian has no package of it, so the package carries the contents of its wheel."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+from cross.architectures import ROOT, Architecture, cache
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUIREMENT = ROOT / "packaging" / "tflite-runtime.txt"
+
+
+class VendorError(Exception):
+    """The wheel can't be had; the message says what to do."""
+
+
+def wheel(architecture: Architecture) -> Path:
+    """The wheel's path, downloaded once and checked against the hashes that ``tflite-runtime.txt`` pins."""
+    folder = cache() / "wheels" / architecture.name
+    found = list(folder.glob("tflite_runtime-*.whl"))
+    if found:
+        return found[0]
+    platforms = [option for tag in architecture.tflite for option in ("--platform", tag)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
+         "--python-version=3.11", "--implementation=cp", *platforms, f"--dest={folder}", f"--requirement={REQUIREMENT}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise VendorError(f"tflite-runtime for {architecture.name}: {done.stderr.strip()}")
+    return next(folder.glob("tflite_runtime-*.whl"))
+
+
+def install(architecture: Architecture, folder: Path) -> None:
+    """Unpack tflite_runtime into a folder, its shared object stripped."""
+    with zipfile.ZipFile(wheel(architecture)) as archive:
+        archive.extractall(folder, [name for name in archive.namelist() if name.startswith("tflite_runtime/")])
+    strip = f"{architecture.triplet}-strip"
+    if shutil.which(strip) is None:
+        package = f"binutils-{architecture.triplet.replace('_', '-')}"
+        raise VendorError(f"{strip} is missing: apt-get install {package}")
+    for library in folder.rglob("*.so"):
+        subprocess.run([strip, "--strip-unneeded", library], check=True)
+        library.chmod(0o644)
