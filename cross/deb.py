@@ -1,6 +1,7 @@
 """Debian packages for the boards, put together by debhelper from packaging/debian.
 
-The same commit gives the same bytes: files and changelog carry the commit's time (SOURCE_DATE_EPOCH overrides).
+The same commit gives the same bytes: files and changelog carry the commit's time, unless SOURCE_DATE_EPOCH
+gives another.
 """
 
 from __future__ import annotations
@@ -39,10 +40,15 @@ def changelog(release: str, epoch: int) -> str:
     """debian/changelog, with what CHANGELOG.md says of the release."""
     whole = (ROOT / "CHANGELOG.md").read_text()
     found = re.search(rf"^## \[{re.escape(release)}\].*?\n(.*?)(?=^## |\Z)", whole, re.MULTILINE | re.DOTALL)
-    items = re.findall(r"^- (.*(?:\n  .*)*)", found[1] if found else "", re.MULTILINE) or ["See CHANGELOG.md."]
-    lines = [fill(" ".join(item.split()), 78, initial_indent="  * ", subsequent_indent="    ") for item in items]
+    items = re.findall(r"^- (.*(?:\n  .*)*)", found[1] if found else "", re.MULTILINE) or [
+        "See CHANGELOG.md."
+    ]
+    lines = [
+        fill(" ".join(item.split()), 78, initial_indent="  * ", subsequent_indent="    ") for item in items
+    ]
     maintainer = MAINTAINER.findall((PACKAGING / "debian/control").read_text())[0]
-    return f"edged ({release}) stable; urgency=medium\n\n{chr(10).join(lines)}\n\n -- {maintainer}  {formatdate(epoch)}\n"
+    signature = f" -- {maintainer}  {formatdate(epoch)}\n"
+    return "\n".join([f"edged ({release}) stable; urgency=medium\n", *lines, "", signature])
 
 
 def package(architecture: Architecture, release: str, epoch: int) -> Path:

@@ -1,7 +1,7 @@
 """Manual pages and shell completions, from what the daemon and the command line say of themselves.
 
-The pages' frames are ``packaging/man/*.scd`` in scdoc's language (see scdoc(5)); ``@NAME@`` in them stands for a part
-that is made here.
+The pages' frames are ``packaging/man/*.scd`` in scdoc's language (see scdoc(5)); ``@NAME@`` in them stands
+for a part that is made here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ def install(tree: Path, defaults: str, epoch: int) -> None:
     Raises:
         ManualError: scdoc is missing or refuses a page.
     """
-    parts = {"KEYS": "\n".join(keys(defaults)), "COMMANDS": "\n".join(commands()), "EXITS": "\n".join(statuses())}
+    parts = {
+        "KEYS": "\n".join(keys(defaults)),
+        "COMMANDS": "\n".join(commands()),
+        "EXITS": "\n".join(statuses()),
+    }
     for frame in sorted(MANUAL.glob("*.scd")):
         text = re.sub("@([A-Z]+)@", lambda place: parts[place[1]], frame.read_text())
         page = tree / f"usr/share/man/man{frame.stem[-1]}" / frame.stem
@@ -62,9 +66,7 @@ def rendered(text: str, epoch: int) -> str:
     """A page in the manual's own language."""
     environ = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}
     try:
-        done = subprocess.run(
-            ["scdoc"], input=text, env=environ, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["scdoc"], input=text, env=environ, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise ManualError("scdoc is missing: apt-get install scdoc") from error
     if done.returncode:
@@ -78,7 +80,11 @@ def keys(defaults: str) -> Iterator[str]:
     for block in defaults.split("\n\n"):
         if heading := re.search(r"^\[(\w+)\]$", block, re.MULTILINE):
             table = f"{heading[1]}."
-        found = re.search(r"^# (?P<doc>.*)\n# (?P<allowed>Allowed: .*)\n#(?P<name>\w+) = (?P<value>.*)$", block, re.MULTILINE)
+        found = re.search(
+            r"^# (?P<doc>.*)\n# (?P<allowed>Allowed: .*)\n#(?P<name>\w+) = (?P<value>.*)$",
+            block,
+            re.MULTILINE,
+        )
         if found:
             yield f"*{table}{found['name']}* = {escaped(found['value'])}"
             yield f"\t{escaped(found['doc'])} {escaped(found['allowed'])}"
@@ -102,7 +108,7 @@ def commands() -> Iterator[str]:
 
 def argument(parser: argparse.ArgumentParser, action: argparse.Action) -> Iterator[str]:
     """One argument of a command, as scdoc."""
-    formatter = parser.formatter_class(prog=parser.prog, width=10_000)
+    formatter = argparse.HelpFormatter(parser.prog, width=10_000)
     names = ", ".join(f"*{escaped(name)}*" for name in action.option_strings)
     value = "" if action.nargs == 0 else f"_{escaped(str(action.metavar or action.dest.upper()))}_"
     yield " ".join(filter(None, [names, value]))

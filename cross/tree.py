@@ -39,7 +39,9 @@ class TreeError(Exception):
 
 def host() -> Architecture:
     """The architecture of this machine, whose daemon can be asked for its defaults."""
-    name = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    name = subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     if name not in ARCHITECTURES:
         raise TreeError(f"packages are built on {', '.join(ARCHITECTURES)}, not on {name}")
     return ARCHITECTURES[name]
@@ -114,11 +116,22 @@ def compile_bytecode(tree: Path, epoch: int) -> None:
 
     The bytecode is never checked against the sources, whose times an unpacking may change.
     """
-    version = subprocess.run([PYTHON, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    version = subprocess.run(
+        [PYTHON, "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[1]
     if not re.match(rf"{re.escape(BYTECODE)}\.", version):
         raise TreeError(f"{PYTHON} is {version}; the boards' is {BYTECODE}: build on Debian 12")
     subprocess.run(
-        [PYTHON, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", f"-s{tree}", "-p/", "usr/lib/edged"],
+        [
+            PYTHON,
+            "-m",
+            "compileall",
+            "-q",
+            "--invalidation-mode=unchecked-hash",
+            f"-s{tree}",
+            "-p/",
+            "usr/lib/edged",
+        ],
         cwd=tree,
         # References are counted into the bytecode, so the order of sets must not vary.
         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": str(epoch)},

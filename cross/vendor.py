@@ -1,4 +1,4 @@
-"""tflite_runtime for a board: Debian has no package of it, so the package carries the contents of its wheel."""
+"""tflite_runtime for a board: Debian has no package of it, so ours carries what its wheel holds."""
 
 from __future__ import annotations
 
@@ -26,14 +26,11 @@ def wheel(architecture: Architecture) -> Path:
     found = list(folder.glob("tflite_runtime-*.whl"))
     if found:
         return found[0]
-    platforms = [option for tag in architecture.tflite for option in ("--platform", tag)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
-         "--python-version=3.11", "--implementation=cp", *platforms, f"--dest={folder}", f"--requirement={REQUIREMENT}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--only-binary=:all:", "--implementation=cp", "--python-version=3.11"]
+    command += [f"--platform={tag}" for tag in architecture.tflite]
+    command += [f"--dest={folder}", f"--requirement={REQUIREMENT}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise VendorError(f"tflite-runtime for {architecture.name}: {done.stderr.strip()}")
     return next(folder.glob("tflite_runtime-*.whl"))
@@ -42,7 +39,9 @@ def wheel(architecture: Architecture) -> Path:
 def install(architecture: Architecture, folder: Path) -> None:
     """Unpack tflite_runtime into a folder, its shared object stripped."""
     with zipfile.ZipFile(wheel(architecture)) as archive:
-        archive.extractall(folder, [name for name in archive.namelist() if name.startswith("tflite_runtime/")])
+        archive.extractall(
+            folder, [name for name in archive.namelist() if name.startswith("tflite_runtime/")]
+        )
     strip = f"{architecture.triplet}-strip"
     if shutil.which(strip) is None:
         package = f"binutils-{architecture.triplet.replace('_', '-')}"
