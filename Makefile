@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build cross sysroots test lint format clean
+.PHONY: help env build cross deb sysroots test lint format clean
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -38,6 +38,10 @@ CROSS := gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
 cross: $(ENV) ## Build the daemon for amd64, arm64 and armhf: build/cross
 	@bootstrap/debian $(CROSS)
 	@python -m cross.build
+
+deb: cross ## Build the Debian packages for the three: dist
+	@bootstrap/debian debhelper scdoc
+	@python -m cross.deb
 
 sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
 	@python -m cross.sysroot $(if $(REFRESH),--refresh)
