@@ -11,6 +11,7 @@ import (
 
 	"edged/config"
 	"edged/daemon"
+	"edged/memory"
 	"edged/service"
 )
 
@@ -69,7 +70,11 @@ func load(path string, environ []string, given map[string]string) (*config.Confi
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(file, environ, given)
+	c, err := config.Load(file, environ, given)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Derive(memory.Surroundings())
 }
 
 func newLog(c *config.Config, stderr *os.File) (*slog.Logger, error) {

@@ -28,6 +28,8 @@ type Options struct {
 	MaxReviews     int // per request
 	MaxReviewBytes int
 
+	// Short says that the memory limit is near; nil: never.
+	Short func() bool
 	// Answer returns the JSON object that answers stats, health or info.
 	Answer func(op protocol.Op) []byte
 }
@@ -140,6 +142,9 @@ func (b *Batcher) admit(r *request, peer []byte) *protocol.Error {
 	}
 	reviews := int64(len(r.Texts))
 	r.bytes = r.cost()
+	if short := b.options.Short; short != nil && short() {
+		return b.busy("memory is nearly used up", b.queue.reviews)
+	}
 	if o := &b.options; b.queue.reviews+reviews > o.QueueReviews || b.held+r.bytes > o.QueueBytes {
 		return b.busy("the queue is full", b.queue.reviews)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"edged/memory"
+
 	"github.com/BurntSushi/toml"
 )
 
@@ -60,6 +62,8 @@ type Config struct {
 	Insecure       bool
 	CurveServerKey string
 	CurveClients   string
+
+	Budget memory.Budget // what follows from MemoryLimit, see Derive
 }
 
 // File is the configuration file's content: where it came from and what it says.
@@ -172,9 +176,6 @@ func (c *Config) check() (faults []error) {
 	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.ClientReviews > c.QueueReviews {
 		add("client_reviews = %d is above queue_reviews = %d\n  remedy: a client's share can't exceed the whole; lower client_reviews", c.ClientReviews, c.QueueReviews)
-	}
-	if c.ClientBytes > c.QueueBytes {
-		add("client_bytes = %d is above queue_bytes = %d\n  remedy: a client's share can't exceed the whole; lower client_bytes", c.ClientBytes, c.QueueBytes)
 	}
 	if c.MaxReviews > c.ClientReviews {
 		add("max_reviews = %d is above client_reviews = %d: such a request could never be admitted\n  remedy: raise client_reviews or lower max_reviews", c.MaxReviews, c.ClientReviews)

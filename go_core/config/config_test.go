@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"edged/memory"
+
 	"github.com/BurntSushi/toml"
 )
 
@@ -55,7 +57,6 @@ func TestFaultsNameKeyValueRangeAndRemedy(t *testing.T) {
 		{"variable", "", []string{"EDGED_MAX_REVIEWS=many"}, []string{`variable EDGED_MAX_REVIEWS="many"`}},
 		{"variable typo", "", []string{"EDGED_MAX_REVIEW=3"}, []string{"EDGED_MAX_REVIEWS?"}},
 		{"contradiction", "client_reviews = 9\nqueue_reviews = 8\nmax_reviews = 8", nil, []string{"client_reviews = 9", "queue_reviews = 8"}},
-		{"bytes contradiction", "client_bytes = \"9MiB\"", nil, []string{"client_bytes", "queue_bytes"}},
 		{"unreachable request", "max_reviews = 5000", nil, []string{"never be admitted"}},
 		{"inline", "inline = true\ninterpreters = 2", nil, []string{"interpreters = 2"}},
 		{"endpoint", "endpoints = [\"udp://1.2.3.4:5\"]", nil, []string{"udp", "remedy"}},
@@ -162,6 +163,40 @@ func TestInlineFollowsTheHandler(t *testing.T) {
 		c, err := Load(write(t, text), nil, nil)
 		if err != nil || c.RunsInline() != want {
 			t.Errorf("%q: %v, %v", text, c.RunsInline(), err)
+		}
+	}
+}
+
+func TestTheMemoryLimitIsLaidOut(t *testing.T) {
+	c, err := Load(write(t, "queue_bytes = \"5MiB\"\n[memory]\nlimit = \"64MiB\"\n"), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Derive(memory.Cgroup{}, memory.System{}); err != nil {
+		t.Fatal(err)
+	}
+	if c.QueueBytes != 5<<20 || c.ClientBytes == 0 || c.RecvHWM == 0 || c.SendHWM == 0 || c.MaxMessageBytes() != c.Budget.MaxMessageBytes || c.MaxReviews >= 1024 {
+		t.Errorf("queue %d, client %d, marks %d and %d, reviews %d", c.QueueBytes, c.ClientBytes, c.RecvHWM, c.SendHWM, c.MaxReviews)
+	}
+	var out bytes.Buffer
+	if err := c.WriteCheck(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"# max_message_bytes ", "# go_memory_limit ", "limit = \"64MiB\"", "from the configuration"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	for _, tc := range []struct{ file, want string }{
+		{"queue_bytes = \"1MiB\"\nclient_bytes = \"9MiB\"", "client_bytes = 9437184 is above queue_bytes = 1048576"},
+		{"memory.limit = \"48MiB\"", "memory.limit = 48 MiB (from the configuration) is too little"},
+	} {
+		c, err := Load(write(t, tc.file), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Derive(memory.Cgroup{}, memory.System{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", tc.file, err)
 		}
 	}
 }

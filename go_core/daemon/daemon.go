@@ -46,6 +46,7 @@ type Daemon struct {
 	stages   model.Stages
 	start    time.Time
 	mapped   memory.Runtime // what Go had mapped before anything else
+	guard    *memory.Guard
 	current  atomic.Pointer[generation]
 	serving  *python.Thread // inline: the serving goroutine's
 	release  func()         // ends what the inline runner of the current generation started
@@ -103,6 +104,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	d.keepWithinBudget()
 	d.batcher = batcher.New(d.batcherOptions())
 	if d.gateway, err = gateway.Open(listening); err != nil {
 		return err
@@ -116,7 +118,7 @@ func (d *Daemon) batcherOptions() batcher.Options {
 	return batcher.Options{
 		MaxBatchSize: int(c.MaxBatchSize), MaxBatchTime: c.MaxBatchTime, MaxQueueDelay: c.MaxQueueDelay,
 		QueueReviews: c.QueueReviews, QueueBytes: c.QueueBytes, ClientReviews: c.ClientReviews, ClientBytes: c.ClientBytes,
-		MaxReviews: int(c.MaxReviews), MaxReviewBytes: int(c.MaxReviewBytes), Answer: d.answer,
+		MaxReviews: int(c.MaxReviews), MaxReviewBytes: int(c.MaxReviewBytes), Short: d.guard.Short, Answer: d.answer,
 	}
 }
 
@@ -189,6 +191,7 @@ func (d *Daemon) serve(ctx context.Context, cancel context.CancelFunc) int {
 		Patience: d.config.DrainTimeout + closing, Status: d.statusLine, Exit: os.Exit}
 	go lifecycle.Run(ctx)
 	go d.watchCalls(ctx)
+	go d.guard.Run(ctx)
 	go d.becomeReady(ctx)
 	drained, err := d.gateway.Serve(d.batcher)
 	cancel()

@@ -3,11 +3,13 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"runtime/debug"
 	"time"
 
 	"edged/counters"
 	"edged/memory"
 	"edged/protocol"
+	"edged/python"
 	"edged/stats"
 )
 
@@ -45,6 +47,20 @@ func (d *Daemon) newDocument() *stats.Document {
 	s.Gauge("queue", "reviews", "Reviews waiting.", b.QueueReviews.Load)
 	s.Gauge("queue", "bytes", "Bytes of requests and unread replies held.", b.HeldBytes.Load)
 	return s
+}
+
+// keepWithinBudget tells Go its limit and watches the whole process's.
+func (d *Daemon) keepWithinBudget() {
+	budget := &d.config.Budget
+	if warning := budget.Warning(); warning != "" {
+		d.log.Warn(warning, "event", "budget")
+	}
+	debug.SetMemoryLimit(budget.GoLimit)
+	group, _ := memory.Surroundings()
+	d.guard = memory.NewGuard(*budget, group, func() {
+		debug.FreeOSMemory()
+		python.Trim()
+	})
 }
 
 // keepLedger reads where the memory is until ctx ends; the first reading once the daemon is ready is the one growth is

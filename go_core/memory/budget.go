@@ -51,8 +51,17 @@ type Budget struct {
 	Worst            int64 // what all of it adds up to when every client does its worst
 }
 
+// ChooseLimit is the configured limit (0: auto), but never more than the control group's, by which the kernel kills.
+func ChooseLimit(configured int64, group Cgroup, system System) (limit int64, source string) {
+	limit, source = AutoLimit(group, system)
+	if configured == 0 || group.Version != 0 && uint64(configured) > group.Limit() {
+		return limit, source
+	}
+	return configured, "the configuration"
+}
+
 // AutoLimit chooses the limit where the configuration says auto: the control group's, else a quarter of the board's
-// memory, at least 96 MiB and at most 512 MiB, for a till or a kiosk runs other things too.
+// memory, at least 96 MiB and at most 1 GiB, for a till or a kiosk runs other things too.
 func AutoLimit(group Cgroup, system System) (limit int64, source string) {
 	if own := group.Limit(); group.Version != 0 && own != NoLimit {
 		return int64(min(own, 1<<62)), fmt.Sprintf("the control group %s (version %d)", group.Path, group.Version)
@@ -60,7 +69,7 @@ func AutoLimit(group Cgroup, system System) (limit int64, source string) {
 	if system.Total == 0 {
 		return 128 * mib, "neither control group nor /proc/meminfo tells: a cautious guess"
 	}
-	return int64(min(max(system.Total/4, 96*mib), 512*mib)), fmt.Sprintf("the board: a quarter of its %d MiB, within 96 to 512 MiB", system.Total/mib)
+	return int64(min(max(system.Total/4, 96*mib), 1024*mib)), fmt.Sprintf("the board: a quarter of its %d MiB, within 96 to 1024 MiB", system.Total/mib)
 }
 
 // Derive lays a limit out. It fails when the limit can't hold the idle daemon and its clients; the error names the keys.

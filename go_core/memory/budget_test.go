@@ -97,12 +97,24 @@ func TestAutoLimit(t *testing.T) {
 		"no limit":      {Cgroup{Version: 2, High: NoLimit, Max: NoLimit}, System{Total: 1024 * mib}, 256 * mib, "quarter of its 1024 MiB"},
 		"no controller": {Cgroup{}, System{Total: 512 * mib}, 128 * mib, "board"},
 		"small board":   {Cgroup{}, System{Total: 240 * mib}, 96 * mib, "board"},
-		"large machine": {Cgroup{}, System{Total: 1 << 40}, 512 * mib, "board"},
+		"large machine": {Cgroup{}, System{Total: 1 << 40}, 1024 * mib, "board"},
 		"nothing known": {Cgroup{}, System{}, 128 * mib, "guess"},
 	} {
 		limit, source := AutoLimit(test.group, test.system)
 		if limit != test.want || !strings.Contains(source, test.source) {
 			t.Errorf("%s: %d MiB from %q, want %d MiB from %q", name, limit/mib, source, test.want/mib, test.source)
 		}
+	}
+}
+
+func TestTheControlGroupsLimitIsNeverExceeded(t *testing.T) {
+	group := Cgroup{Version: 2, Path: "/edged", High: NoLimit, Max: 100 * mib}
+	for configured, want := range map[int64]int64{0: 100 * mib, 64 * mib: 64 * mib, 200 * mib: 100 * mib} {
+		if limit, _ := ChooseLimit(configured, group, System{}); limit != want {
+			t.Errorf("%d MiB configured: %d MiB", configured/mib, limit/mib)
+		}
+	}
+	if limit, source := ChooseLimit(200*mib, Cgroup{}, System{}); limit != 200*mib || source != "the configuration" {
+		t.Errorf("without a group: %d MiB from %s", limit/mib, source)
 	}
 }

@@ -11,3 +11,6 @@ func (h *Host) Arenas(add func(start, end uint64)) {
 		add(uint64(r.start), uint64(r.end))
 	}
 }
+
+// Trim gives unused memory of the C heap, which is Python's and ZeroMQ's, back to the kernel.
+func Trim() { C.edged_trim() }

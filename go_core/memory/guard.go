@@ -1,0 +1,113 @@
+package memory
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// guardInterval is how often usage is read while requests come in: 20 readings a second cost a thousandth of a core,
+	// and in one interval a gigabit network brings no more than the budget's reserve.
+	guardInterval = 50 * time.Millisecond
+	// guardQuiet is how long nothing must come in before memory is given back.
+	guardQuiet = time.Second
+	// guardSlack is what a burst must have left behind for that to be worth it.
+	guardSlack = 1 * mib
+)
+
+// Guard says when memory runs short, and gives back what a burst needed once it is over. It costs nothing while no
+// requests come in.
+type Guard struct {
+	shedAbove uint64
+	usage     func() uint64
+	trim      func()
+	short     atomic.Bool
+	traffic   chan struct{}
+	interval  time.Duration
+	quiet     time.Duration
+}
+
+// NewGuard watches the process or, where its limit is the control group's, that group. trim must give unused memory back
+// to the kernel.
+func NewGuard(budget Budget, group Cgroup, trim func()) *Guard {
+	k := &kernel{buffer: make([]byte, 8*kib)}
+	usage := func() uint64 {
+		status := ParseStatus(k.read("/proc/self/status"))
+		return status.Rss + status.Swap
+	}
+	if group.Version != 0 && uint64(budget.Limit) == group.Limit() {
+		usage = func() uint64 {
+			c := readCgroup(k)
+			return c.WorkingSet()
+		}
+	}
+	return newGuard(uint64(budget.ShedAbove), usage, trim)
+}
+
+func newGuard(shedAbove uint64, usage func() uint64, trim func()) *Guard {
+	return &Guard{shedAbove: shedAbove, usage: usage, trim: trim, traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet}
+}
+
+// Short says that the limit is near: requests should be answered busy. Call it for each request; it never blocks.
+func (g *Guard) Short() bool {
+	select {
+	case g.traffic <- struct{}{}:
+	default:
+	}
+	return g.short.Load()
+}
+
+// Run watches until the context ends.
+func (g *Guard) Run(ctx context.Context) {
+	rest := g.usage()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.traffic:
+		}
+		peak := g.watch(ctx)
+		if ctx.Err() == nil && peak > rest+guardSlack {
+			g.trim()
+		}
+		rest = g.read()
+	}
+}
+
+// read takes one reading. What is short stays so until a sixteenth of the limit is free again.
+func (g *Guard) read() uint64 {
+	now := g.usage()
+	bound := g.shedAbove
+	if g.short.Load() {
+		bound -= bound / 16
+	}
+	g.short.Store(now > bound)
+	return now
+}
+
+// watch reads until traffic has paused for long enough, and returns the highest reading.
+func (g *Guard) watch(ctx context.Context) (peak uint64) {
+	quiet := time.Duration(0)
+	timer := time.NewTimer(g.interval)
+	defer timer.Stop()
+	for quiet < g.quiet {
+		peak = max(peak, g.read())
+		if g.short.Load() {
+			g.trim()
+		}
+		timer.Reset(g.interval)
+		select {
+		case <-ctx.Done():
+			return peak
+		case <-timer.C:
+		}
+		select {
+		case <-g.traffic:
+			quiet = 0
+		default:
+			quiet += g.interval
+		}
+	}
+	return peak
+}

@@ -1,0 +1,76 @@
+package memory
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// eventually waits for a condition that the guard's goroutine brings about.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
+	var used, readings, trims atomic.Int64
+	used.Store(40 * mib)
+	g := newGuard(60*mib, func() uint64 { readings.Add(1); return uint64(used.Load()) }, func() { trims.Add(1) })
+	g.interval, g.quiet = time.Millisecond, 10*time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { g.Run(ctx); close(ended) }()
+	// request lets the guard take three readings of an amount.
+	request := func(amount int64) bool {
+		used.Store(amount)
+		first := readings.Load()
+		eventually(t, "three readings", func() bool { g.Short(); return readings.Load() >= first+3 })
+		return g.Short()
+	}
+	if request(40 * mib) {
+		t.Error("short of memory at rest")
+	}
+	time.Sleep(5 * g.quiet)
+	if n := trims.Load(); n != 0 {
+		t.Errorf("%d trims without a burst", n)
+	}
+	if !request(61 * mib) {
+		t.Error("not short above the limit")
+	}
+	if !request(59 * mib) {
+		t.Error("no longer short just below the limit: it would flap")
+	}
+	if request(50 * mib) {
+		t.Error("still short although memory is free")
+	}
+	before := trims.Load()
+	eventually(t, "a trim after the burst", func() bool { return trims.Load() == before+1 })
+	idle := readings.Load()
+	time.Sleep(5 * g.quiet)
+	if n := readings.Load() - idle; n > 2 {
+		t.Errorf("%d readings while nothing happens", n)
+	}
+	cancel()
+	<-ended
+}
+
+func TestGuardReadsTheProcessOrItsGroup(t *testing.T) {
+	process := NewGuard(Budget{Limit: 64 * mib, ShedAbove: 60 * mib}, Cgroup{}, nil)
+	if used := process.usage(); used < mib || used > 4<<30 {
+		t.Errorf("the process uses %d bytes", used)
+	}
+	group, _ := Surroundings()
+	if group.Version == 0 {
+		t.Skip("no memory controller here")
+	}
+	limited := group
+	limited.Max = 64 * mib
+	if used := NewGuard(Budget{Limit: 64 * mib}, limited, nil).usage(); used == 0 {
+		t.Error("the group uses nothing")
+	}
+}
