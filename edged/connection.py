@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -180,6 +179,8 @@ def _mechanism(endpoint: str) -> str | None:
     reads the other's greeting first. The greeting is ZMTP 3's (https://rfc.zeromq.org/spec/23/): 10 bytes of
     signature, 2 of version, 20 of mechanism.
     """
+    import socket  # noqa: PLC0415 - not needed until something is wrong
+
     scheme, _, address = endpoint.partition("://")
     host, _, port = address.rpartition(":")
     try:

@@ -3,6 +3,7 @@
     EdgedError                   message, hint
     ├── EndpointError            the endpoint or a key cannot be used as written
     ├── ClosedError              the client was closed
+    ├── DataError                a file of reviews cannot be read as what it is taken for
     ├── NoAnswer                 nothing came back in time (also a TimeoutError)
     ├── HandshakeError           the daemon was reached, the handshake failed
     │   ├── WrongServerKey       what answers does not hold the server's key
@@ -51,6 +52,12 @@ class ClosedError(EdgedError):
     """The client was used after `close()`."""
 
     default_hint = "make a new Client, or keep the calls inside its `with` block"
+
+
+class DataError(EdgedError, ValueError):
+    """A file of reviews cannot be read as what it is taken for."""
+
+    default_hint = "check its format, and the name of the column with the texts"
 
 
 class NoAnswer(EdgedError, TimeoutError):

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from edged.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
@@ -31,10 +33,6 @@ TEXT_COLUMNS = (
 """What columns with reviews are called, by preference, in any case."""
 SAMPLE_ROWS = 32
 _EXTENSIONS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-
-
-class DataError(ValueError):
-    """A file of reviews cannot be read as what it is taken for."""
 
 
 class Row(NamedTuple):

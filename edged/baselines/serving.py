@@ -70,11 +70,11 @@ def notify(state: str) -> None:
     if "NOTIFY_SOCKET" not in os.environ:
         return
     try:
-        from systemd import daemon  # noqa: PLC0415 - optional
+        import systemd.daemon  # noqa: PLC0415 - optional
     except ImportError:
         logging.getLogger("edged.baselines").warning("systemd-python is missing: no readiness for systemd")
         return
-    daemon.notify(state)
+    systemd.daemon.notify(state)
 
 
 def log_to_journal_or_stderr(name: str) -> None:
@@ -85,11 +85,11 @@ def log_to_journal_or_stderr(name: str) -> None:
 def _handler(name: str) -> logging.Handler:
     if "JOURNAL_STREAM" in os.environ:
         try:
-            from systemd import journal  # noqa: PLC0415 - optional
+            import systemd.journal  # noqa: PLC0415 - optional
         except ImportError:
             pass
         else:
-            handler: Any = journal.JournalHandler(SYSLOG_IDENTIFIER=name)
+            handler: Any = systemd.journal.JournalHandler(SYSLOG_IDENTIFIER=name)
             return handler  # type: ignore[no-any-return]
     plain = logging.StreamHandler(sys.stderr)
     plain.setFormatter(logging.Formatter(f"{name}: %(levelname)s: %(message)s"))

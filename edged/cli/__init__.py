@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NoReturn
 from edged import __version__
 from edged.cli import exits
 from edged.errors import EdgedError
-from edged.reviews import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.BROKEN_PIPE
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    except (EdgedError, DataError, OSError) as error:
+    except (EdgedError, OSError) as error:
         print(f"edgectl: {error}", file=sys.stderr)
         return exits.of(error)
     return code

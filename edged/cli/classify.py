@@ -1,36 +1,21 @@
-"""edgectl classify: score a text, a file of reviews, or standard input.
-
-Files may have millions of rows: they stream through a window of outstanding requests, in order. An output
-file is its own record of what is done, so `--resume` needs nothing but that file.
-"""
+"""edgectl classify: score a text, a file of reviews, or standard input."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from edged import bulk
 from edged.cli import connect, exits
-from edged.cli.output import FORMATS, Output, Record, RowError, format_of
-from edged.cli.progress import Progress
-from edged.cli.resume import Done, done_so_far
-from edged.cli.summary import Summary
-from edged.errors import EdgedError
-from edged.reviews import FORMATS as INPUT_FORMATS
-from edged.reviews import ReviewFile, Row
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
-    from edged.client import Client
-
+INPUT_FORMATS = ("plain", "jsonl", "csv")
+OUTPUT_FORMATS = ("plain", "jsonl", "csv")
 FILE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".gz")
-FLUSH_S = 1.0
 
 EXAMPLES = """examples:
   edgectl classify "Bright cherry, long finish."
@@ -67,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     writing = parser.add_argument_group("output")
     writing.add_argument("--out", metavar="FILE", type=Path, help="write to FILE (default: standard output)")
-    writing.add_argument("--to", choices=FORMATS, help="its format (default: by name, else plain)")
+    writing.add_argument("--to", choices=OUTPUT_FORMATS, help="its format (default: by name, else plain)")
     writing.add_argument("--no-text", action="store_true", help="leave the texts out")
     writing.add_argument(
         "--keep",
@@ -99,11 +84,15 @@ def run(args: argparse.Namespace) -> int:
     if args.batch < 1 or args.window < 1:
         raise exits.CommandError(exits.USAGE, "--batch and --window must be at least 1")
     if args.text or not _is_file(args.source):
-        return _one(args)
-    with connect.client(args) as client, ReviewFile(args.source, args.form, args.column) as reviews:
+        return _score_text(args)
+    # What only files need is loaded for them alone.
+    from edged.cli.files import score_file  # noqa: PLC0415
+    from edged.reviews import ReviewFile  # noqa: PLC0415
+
+    with ReviewFile(args.source, args.form, args.column) as reviews, connect.client(args) as client:
         if args.live or (args.source == "-" and sys.stdin.isatty()):
             args.batch = args.window = 1
-        return _many(args, client, reviews)
+        return score_file(args, client, reviews)
 
 
 def _is_file(source: str) -> bool:
@@ -116,114 +105,12 @@ def _is_file(source: str) -> bool:
     return False
 
 
-def _one(args: argparse.Namespace) -> int:
+def _score_text(args: argparse.Namespace) -> int:
+    from edged.cli.output import Done, Output, Record, format_of  # noqa: PLC0415
+    from edged.reviews import Row  # noqa: PLC0415
+
     with connect.client(args) as client:
         prediction = client.classify(args.source)
-    args.no_text = True
-    with _output(args, _done(args)) as output:
+    with Output(args.out, format_of(args.to, args.out), text=False, keep=[], done=Done()) as output:
         output.write(Record(Row(1, args.source), prediction))
     return exits.OK
-
-
-def _many(args: argparse.Namespace, client: Client, reviews: ReviewFile) -> int:
-    done = _done(args)
-    summary = Summary()
-    try:
-        progress = Progress(reviews, done.rows, enabled=_shows_progress(args))
-        records = _score(client, _rest(reviews, done), args.batch, args.window)
-        with _output(args, done) as output, progress:
-            for record in _flushing(records, output, 0 if args.window == 1 else FLUSH_S):
-                output.write(record)
-                summary.add(record)
-                progress.advance()
-    except (KeyboardInterrupt, EdgedError) as error:
-        _say_how_to_go_on(args, done.rows + summary.rows, error)
-        raise
-    if args.summary:
-        print(summary.text(client), file=sys.stderr)
-    elif summary.failed:
-        print(f"edgectl: {summary.failures()}", file=sys.stderr)
-    return exits.DATA if summary.failed else exits.OK
-
-
-def _output(args: argparse.Namespace, done: Done) -> Output:
-    form = format_of(args.to, args.out)
-    return Output(args.out, form, text=not args.no_text, keep=args.keep, done=done)
-
-
-def _flushing(records: Iterator[Record], output: Output, every: float) -> Iterator[Record]:
-    """`records`, with `output` flushed about `every` seconds."""
-    flushed = monotonic()
-    for record in records:
-        yield record
-        if monotonic() - flushed >= every:
-            output.flush()
-            flushed = monotonic()
-
-
-def _score(client: Client, rows: Iterator[Row], batch: int, window: int) -> Iterator[Record]:
-    """A record for each row, in order; rows without a text are not sent."""
-    waiting: deque[Row] = deque()
-
-    def texts() -> Iterator[str]:
-        for row in rows:
-            waiting.append(row)
-            if row.text is not None:
-                yield row.text
-
-    def unreadable() -> Iterator[Record]:
-        while waiting and waiting[0].text is None:
-            row = waiting.popleft()
-            yield Record(row, RowError(row.error))
-
-    for outcome in client.classify_many(texts(), batch=batch, window=window, return_errors=True):
-        yield from unreadable()
-        yield Record(waiting.popleft(), outcome)
-    yield from unreadable()
-
-
-def _done(args: argparse.Namespace) -> Done:
-    """What the output file already holds. One that is there is neither lost nor mixed up by accident."""
-    if args.out is None:
-        if args.resume:
-            raise exits.CommandError(
-                exits.USAGE, "--resume needs --out", "give the output file to go on with"
-            )
-        return Done()
-    if args.resume:
-        return done_so_far(args.out, format_of(args.to, args.out), args.keep, text=not args.no_text)
-    if args.out.exists() and args.out.stat().st_size and not args.force and args.out.is_file():
-        raise exits.CommandError(
-            exits.CANNOT_CREATE,
-            f"{args.out} is there already",
-            "go on with --resume, or write over it with --force",
-        )
-    return Done()
-
-
-def _rest(reviews: ReviewFile, done: Done) -> Iterator[Row]:
-    """The rows not done yet. Those done are read past, and the last of them is compared."""
-    number = 0
-    for number, row in enumerate(reviews, 1):
-        if number > done.rows:
-            yield row
-        elif number == done.rows and not done.ends_with(row):
-            raise exits.CommandError(
-                exits.DATA,
-                f"row {number} of {reviews.name} is not the one that the output file ends with",
-                "resume with the same input and --column, or start anew with --force",
-            )
-    if number < done.rows:
-        raise exits.CommandError(
-            exits.DATA, f"the output file has {done.rows:,} rows, but {reviews.name} only {number:,}"
-        )
-
-
-def _shows_progress(args: argparse.Namespace) -> bool:
-    return sys.stderr.isatty() and not args.no_progress and (args.out is not None or not sys.stdout.isatty())
-
-
-def _say_how_to_go_on(args: argparse.Namespace, rows: int, error: BaseException) -> None:
-    if args.out is not None and rows:
-        why = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
-        print(f"edgectl: {why} after {rows:,} rows; the same command with --resume goes on", file=sys.stderr)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from edged.client import Client
 
+FIRST_ANSWER_S = 3.0
+
 
 def add_arguments(parser: argparse.ArgumentParser, *, timeout: float = 10.0) -> None:
     """Add --endpoint, --timeout and the keys."""
@@ -40,12 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser, *, timeout: float = 10.0) -> 
 
 
 def client(args: argparse.Namespace) -> Client:
-    """A client for what the options say. Raises `EndpointError`."""
+    """A client for what the options say, once the daemon has answered. Raises `EdgedError`.
+
+    Whoever sits at a terminal wants to hear soon that nobody is there, however long the work itself may take.
+    """
     from edged.client import Client  # noqa: PLC0415 - help and completion need no ZeroMQ
 
-    return Client(
-        args.endpoint,
-        timeout=args.timeout,
-        server_key=args.server_key or None,
-        client_key=args.client_key or None,
-    )
+    def connect(timeout: float) -> Client:
+        return Client(
+            args.endpoint,
+            timeout=timeout,
+            server_key=args.server_key or None,
+            client_key=args.client_key or None,
+        )
+
+    with connect(min(args.timeout, FIRST_ANSWER_S)) as probe:
+        probe.health()
+    return connect(args.timeout)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edged import errors
 from edged.errors import EdgedError
-from edged.reviews import DataError
 
 OK = 0
 FAILED = 1
@@ -56,8 +55,8 @@ _CODES: list[tuple[type[Exception], int]] = [
     (errors.DeadlineExceeded, TRY_LATER),
     (errors.BadRequest, DATA),
     (errors.TooLarge, DATA),
+    (errors.DataError, DATA),
     (errors.EdgedError, FAILED),
-    (DataError, DATA),
     (FileNotFoundError, NO_INPUT),
     (OSError, IO),
 ]

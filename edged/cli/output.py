@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from edged.cli.resume import Done
     from edged.reviews import Row
 
 FORMATS = ("plain", "jsonl", "csv")
@@ -38,6 +37,18 @@ class Record(NamedTuple):
 
     row: Row
     outcome: Prediction | ReplyError | RowError
+
+
+class Done(NamedTuple):
+    """`rows` complete records in `bytes` bytes, the last of them with this `text` (None if unknown)."""
+
+    rows: int = 0
+    bytes: int = 0
+    text: str | None = None
+
+    def ends_with(self, row: Row) -> bool:
+        """Whether `row` can be the input of the last record."""
+        return self.text is None or row.text is None or one_line(self.text) == one_line(row.text)
 
 
 def format_of(wanted: str | None, path: Path | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ class Progress:
 
     def _show(self) -> None:
         self._shown = now = monotonic()
-        columns = shutil.get_terminal_size().columns - 1
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns - 1
         print("\r" + self.line(now)[:columns].ljust(columns), end="", file=sys.stderr, flush=True)
 
     def line(self, now: float) -> str:

@@ -8,29 +8,15 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
 from edged.cli import exits
-from edged.cli.output import csv_header, one_line
+from edged.cli.output import Done, csv_header
 from edged.reviews import MAX_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from edged.reviews import Row
-
-
-class Done(NamedTuple):
-    """`rows` complete records in `bytes` bytes, the last of them with this `text` (None if unknown)."""
-
-    rows: int = 0
-    bytes: int = 0
-    text: str | None = None
-
-    def ends_with(self, row: Row) -> bool:
-        """Whether `row` can be the input of the last record."""
-        return self.text is None or row.text is None or one_line(self.text) == one_line(row.text)
 
 
 class _BrokenError(Exception):
