@@ -64,8 +64,8 @@ def _described(error: BaseException) -> bytes:
 def load(options: bytes) -> bytes:
     """Load a handler beside those already there.
 
-    In: JSON {"model", "handler", "threads", "cascade", "options"}; `handler` names a user's file, else `model`
-    is run by the built-in handler. Out: JSON description with "handle" and "kind" ("ids" or "texts").
+    In: JSON {"model", "handler", "threads", "cascade", "options"}; `handler` names a file of the user's, else
+    `model` is run by the built-in handler. Out: JSON description with "handle" and "kind" ("ids" or "texts").
     """
     wanted: dict[str, Any] = json.loads(options)
     handle = _free_handle()

@@ -158,14 +158,17 @@ def read_private(path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise HandlerError(f"the handler file {path} cannot be opened: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
+    try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise HandlerError(f"the handler {path} is not a regular file")
         _check_private(path, info)
         folder = os.path.dirname(os.path.realpath(path))
         _check_private(folder, os.stat(folder))
-        return file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def _check_private(path: str, info: os.stat_result) -> None:

@@ -1,19 +1,5 @@
-"""What MetaCall loads and calls: the entry module's functions as plain functions that it can look at."""
+"""What MetaCall loads: the functions of the entry module, to be found by name."""
 
-from edged.embedded import entry
+from edged.embedded.entry import load, memory, process_batch, unload
 
-
-def load(options):
-    return entry.load(options)
-
-
-def process_batch(record):
-    return entry.process_batch(record)
-
-
-def unload(options):
-    return entry.unload(options)
-
-
-def memory(stats):
-    return entry.memory(stats)
+__all__ = ["load", "memory", "process_batch", "unload"]

@@ -190,6 +190,14 @@ int edged_python_finalize(edged_thread *owner)
 	return 0;
 }
 
+void edged_python_clear(void)
+{
+	int gil = PyGILState_Ensure();
+
+	PyErr_Clear();
+	PyGILState_Release(gil);
+}
+
 const char *edged_python_version(void)
 {
 	return Py_GetVersion();

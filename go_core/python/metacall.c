@@ -107,12 +107,15 @@ long edged_metacall_call(edged_thread *thread, int function, const void *in, siz
 		metacall_value_destroy(record);
 	if (reply == NULL) {
 		edged_fail(thread, "MetaCall returned NULL");
+		edged_python_clear();
 		return EDGED_RAISED;
 	}
 	if (metacall_value_id(reply) == METACALL_BUFFER)
 		length = edged_reply(thread, metacall_value_to_buffer(reply), metacall_value_size(reply), out, room);
 	else
 		length = describe_value(thread, reply);
+	if (length == EDGED_RAISED || length == EDGED_NOT_BYTES)
+		edged_python_clear();
 	metacall_value_destroy(reply);
 	return length;
 }

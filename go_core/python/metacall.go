@@ -21,8 +21,6 @@ import (
 //go:embed bridge.py
 var bridgeSource string
 
-const bridgeImport = "from edged.embedded import entry"
-
 const getMetaCall = "Install MetaCall (https://github.com/metacall/install), set `metacall_lib` to its libmetacall.so, or set embed = \"cpython\""
 
 // metacallFolders are where MetaCall's own installers put libmetacall.so.
@@ -39,7 +37,7 @@ func (m metacall) initialize(owner *C.edged_thread) error {
 	if C.edged_metacall_open(library, owner) != 0 {
 		return &UnavailableError{Problem: "libmetacall cannot be used", Looked: problem(owner), Remedy: getMetaCall}
 	}
-	bridge := C.CString(strings.Replace(bridgeSource, bridgeImport, "import "+m.module+" as entry", 1))
+	bridge := C.CString(strings.ReplaceAll(bridgeSource, defaultModule, m.module))
 	defer C.free(unsafe.Pointer(bridge))
 	if C.edged_metacall_initialize(bridge, owner) != 0 {
 		return &UnavailableError{Problem: "MetaCall does not start", Looked: m.library + ": " + problem(owner),

@@ -6,6 +6,7 @@ In: `options`, JSON bytes {"path": [...], "module": ..., "host": ...}. Out: `res
 
 def prepare(options):
     """Set sys.path, slim the interpreter down, import the module that is called."""
+    import importlib
     import json
     import sys
 
@@ -16,7 +17,9 @@ def prepare(options):
         from edged.embedded import imports
 
         imports.slim(wanted["host"])
-        __import__(wanted["module"])
+        module = importlib.import_module(wanted["module"])
+        for function in ("load", "process_batch", "unload", "memory"):
+            getattr(module, function)
         return b"\0" + json.dumps({"executable": sys.executable, "prefix": sys.prefix}).encode()
     except BaseException as error:
         import traceback

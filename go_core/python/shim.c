@@ -78,30 +78,46 @@ void edged_take(edged_thread *thread, void *out)
 struct edged_signals {
 	struct sigaction actions[LAST_SIGNAL + 1];
 	int known[LAST_SIGNAL + 1];
+	stack_t stack;  // where Go's handlers run on this thread
 };
 
 edged_signals *edged_signals_save(void)
 {
 	edged_signals *saved = calloc(1, sizeof *saved);
 
-	for (int number = 1; saved != NULL && number <= LAST_SIGNAL; number++)
+	if (saved == NULL)
+		return NULL;
+	for (int number = 1; number <= LAST_SIGNAL; number++)
 		saved->known[number] = sigaction(number, NULL, &saved->actions[number]) == 0;
+	sigaltstack(NULL, &saved->stack);
 	return saved;
+}
+
+static int same_action(const struct sigaction *a, const struct sigaction *b)
+{
+	return a->sa_sigaction == b->sa_sigaction && a->sa_flags == b->sa_flags;
 }
 
 int edged_signals_restore(edged_signals *saved)
 {
 	int changed = 0;
+	stack_t stack;
 
-	for (int number = 1; saved != NULL && number <= LAST_SIGNAL; number++) {
-		const struct sigaction *before = &saved->actions[number];
+	if (saved == NULL)
+		return 0;
+	for (int number = 1; number <= LAST_SIGNAL; number++) {
 		struct sigaction now;
 
 		if (!saved->known[number] || sigaction(number, NULL, &now) != 0)
 			continue;
-		if (now.sa_sigaction == before->sa_sigaction && now.sa_flags == before->sa_flags)
-			continue;
-		sigaction(number, before, NULL);
+		if (!same_action(&now, &saved->actions[number])) {
+			sigaction(number, &saved->actions[number], NULL);
+			changed++;
+		}
+	}
+	// Whoever brought a signal stack of its own frees it one day, with Go's next signal upon it.
+	if (sigaltstack(NULL, &stack) == 0 && stack.ss_sp != saved->stack.ss_sp) {
+		sigaltstack(&saved->stack, NULL);
 		changed++;
 	}
 	free(saved);

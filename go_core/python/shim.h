@@ -43,8 +43,10 @@ typedef struct edged_range {
 // Copies the addresses of pymalloc's arenas, at most room of them; returns how many. Needs no GIL.
 size_t edged_arenas(edged_range *ranges, size_t room);
 
+// The signal actions of the process and the signal stack of this thread; restore frees, on the same thread,
+// and returns how many had been changed.
 edged_signals *edged_signals_save(void);
-int edged_signals_restore(edged_signals *saved);  // frees; returns how many actions had been changed
+int edged_signals_restore(edged_signals *saved);
 void edged_take(edged_thread *thread, void *out);
 void edged_trim(void);  // gives free C heap back to the kernel
 

@@ -22,4 +22,7 @@ long edged_reply(edged_thread *thread, const void *reply, size_t length, void *o
 // Notes Python's arenas from now on. Before Python is initialised: it allocates the first at once.
 void edged_arenas_watch(void);
 
+// Forgets an exception that MetaCall left behind after a conversion of its own failed: it would fail the next call.
+void edged_python_clear(void);
+
 #endif
