@@ -18,8 +18,10 @@ from edged.embedded.handlers import FileHandler, Handler, HandlerError, ModelHan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 _OK = b"\0"
+_HERE = os.path.dirname(__file__) + os.sep
 _LAST_RESORT = b'\1{"type":"MemoryError","message":"the error could not be described","traceback":""}'
 _TRACEBACK_BYTES = 8192
 _HANDLES = 0xFFFF  # 1 to 65535, what the record's u16 holds
@@ -44,10 +46,7 @@ def _described(error: BaseException) -> bytes:
     try:
         import traceback
 
-        trace = (
-            error.__traceback__.tb_next if error.__traceback__ is not None else None
-        )  # without call itself
-        text = "".join(traceback.format_exception(type(error), error, trace))
+        text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
         if len(text) > _TRACEBACK_BYTES:
             text = text[: _TRACEBACK_BYTES // 2] + "\n...\n" + text[-_TRACEBACK_BYTES // 2 :]
         try:
@@ -58,6 +57,14 @@ def _described(error: BaseException) -> bytes:
         return b"\1" + json.dumps(report).encode()
     except BaseException:
         return _LAST_RESORT
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """Leave out this package's own frames before the user's; all are kept where there is no user's."""
+    part = trace
+    while part is not None and part.tb_frame.f_code.co_filename.startswith(_HERE):
+        part = part.tb_next
+    return part or trace
 
 
 @_guarded
@@ -73,7 +80,11 @@ def load(options: bytes) -> bytes:
     if wanted.get("handler"):
         handler = FileHandler(wanted["handler"], handle, wanted.get("options") or {})
     else:
-        handler = ModelHandler(wanted.get("model") or _shipped_model(), int(wanted.get("threads", 1)), wanted.get("cascade", "auto"))
+        handler = ModelHandler(
+            wanted.get("model") or _shipped_model(),
+            int(wanted.get("threads", 1)),
+            wanted.get("cascade", "auto"),
+        )
     description = {"model": None, **handler.description(), "handle": handle, "kind": handler.kind}
     reply = _OK + json.dumps(description).encode()
     _handlers[handle] = handler
