@@ -1,0 +1,146 @@
+"""Stopping: what was admitted is answered, the rest is the client's to retry, and the exit code tells."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import zmq
+
+from edged import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.daemon import Daemon
+
+HANGS = "import time\ndef process_batch(texts):\n    time.sleep(600 if 'hang' in texts else 0)\n    return [('x', 0.5)] * len(texts)\n"
+ROUNDS = 50
+
+
+@pytest.mark.timeout(300)
+def test_50_restarts_under_32_clients_lose_and_double_nothing(daemon: Daemon) -> None:
+    done = threading.Event()
+    faults: list[str] = []
+    calls = [0] * 32
+
+    def run(number: int) -> None:
+        with Client(daemon.endpoint, timeout=60, retries=1000) as client:
+            while not done.is_set():
+                texts = [f"wine {number} {calls[number]}"] * (1 + calls[number] % 3)
+                try:
+                    if len(client.classify(texts)) != len(texts):
+                        faults.append(f"client {number}: wrong count")
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault
+                    faults.append(f"client {number}: {error!r}")
+                calls[number] += 1
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(32)]
+    for thread in threads:
+        thread.start()
+    codes = []
+    for _ in range(ROUNDS):
+        time.sleep(0.05)
+        codes.append(daemon.stop())
+        daemon.start()
+    done.set()
+    for thread in threads:
+        thread.join(90)
+    assert not any(thread.is_alive() for thread in threads)
+    assert faults == []
+    assert codes == [0] * ROUNDS
+    assert min(calls) > 0
+
+
+@pytest.mark.parametrize("inline", ["true", "false"])
+def test_what_was_admitted_is_answered_and_later_requests_get_draining(
+    make_daemon: Callable[..., Daemon], inline: str
+) -> None:
+    daemon = make_daemon(inline=inline, max_batch_size=4)
+    daemon.handler(
+        "import time\ndef process_batch(texts):\n    time.sleep(0.02)\n    return [('x', 0.5)] * len(texts)\n"
+    )
+    daemon.start()
+    dealer: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+    dealer.linger = 0
+    dealer.rcvtimeo = 10_000
+    dealer.connect(daemon.endpoint)
+    try:
+        for number in range(100):
+            dealer.send_json({"id": number, "text": "x"})
+        json.loads(dealer.recv())
+        daemon.signal(signal.SIGTERM)
+        while '"event":"drain"' not in daemon.log:
+            time.sleep(0.005)
+        dealer.send_json({"id": "late", "text": "x"})
+        replies = {}
+        while len(replies) < 100:
+            reply = json.loads(dealer.recv())
+            assert reply["id"] not in replies
+            replies[reply["id"]] = reply
+    finally:
+        dealer.close()
+    assert replies.pop("late")["error"]["code"] == "draining"
+    assert not [reply for reply in replies.values() if "error" in reply]
+    assert daemon.wait() == 0
+
+
+def test_the_drain_timeout_cuts_a_hung_handler_short(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon(drain_timeout="300ms")
+    daemon.handler(HANGS)
+    daemon.start()
+    with hanging(daemon):
+        assert daemon.stop() == 70
+    assert '"event":"drain_timeout"' in daemon.log
+
+
+def test_a_second_signal_exits_at_once(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon()
+    daemon.handler(HANGS)
+    daemon.start()
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        with hanging(daemon):
+            seen = daemon.log.count('"event":"drain"')
+            daemon.signal(number)
+            while daemon.log.count('"event":"drain"') == seen:
+                time.sleep(0.005)
+            daemon.signal(number)
+            assert daemon.wait() == code
+        daemon.start()
+
+
+@pytest.mark.parametrize("inline", ["true", "false"])
+def test_a_hung_handler_ends_the_daemon_with_its_stack(
+    make_daemon: Callable[..., Daemon], inline: str
+) -> None:
+    daemon = make_daemon(handler_timeout="500ms", inline=inline)
+    daemon.handler(HANGS)
+    daemon.start()
+    with hanging(daemon) as dealer:
+        if inline == "false":  # a thread can still answer
+            assert json.loads(dealer.recv())["error"]["code"] == "internal"
+        assert daemon.wait() == 70
+    assert "process_batch" in daemon.log
+    assert '"event":"handler_hung"' in daemon.log
+
+
+class hanging:  # noqa: N801 - reads as a statement
+    """A request that hangs in the handler."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.rcvtimeo = 10_000
+        self.socket.connect(daemon.endpoint)
+        self.socket.send_json({"text": "hang"})
+        time.sleep(0.2)
+
+    def __enter__(self) -> zmq.Socket[bytes]:
+        return self.socket
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
