@@ -88,7 +88,7 @@ def test_a_flood_is_answered_and_passes(make_daemon: Callable[..., Daemon]) -> N
 def test_polite_clients_are_not_shed_for_a_flooding_one(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(queue_reviews=2048, client_reviews=1024).start()
     with ExitStack() as stack:
-        flooder = Flooder(daemon, 20_000)
+        flooder = Flooder(daemon, 2_000, texts=50)
         stack.callback(flooder.close)
         flooder.send()
         polite = [stack.enter_context(Client(daemon.endpoint, retries=0)) for _ in range(10)]

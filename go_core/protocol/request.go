@@ -135,6 +135,7 @@ func (p *parser) field() bool {
 	if !ok || !p.take(':', "expected ':' after a key") {
 		return false
 	}
+	p.space()
 	switch string(key) {
 	case "text":
 		return p.one()
