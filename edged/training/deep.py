@@ -1,0 +1,178 @@
+"""The deep part: a small convolutional network over words, trained on its own.
+
+Y. Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP
+2014, with one hidden layer. Its logit is added to that of the wide part.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Ids = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+LENGTHS = (16, 32, 64, 128, 256)  # words, padding included: batches hold reviews of one length
+TOKENS = 8192  # of one batch, padding included
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a network."""
+
+    words: int
+    dimensions: int
+    widths: tuple[int, ...] = (2, 3, 4)
+    filters: int = 96  # of each width
+    hidden: int = 48
+
+
+@dataclass
+class Words:
+    """Word ids of n reviews, ragged, with soft labels (probability of "positive") and weights."""
+
+    ids: Ids
+    offsets: npt.NDArray[np.int64]  # n + 1
+    target: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # n
+    weight: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # n
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def window(words: Words, head: int, tail: int, vocabulary: int) -> Words:
+    """The words that the daemon would give the deep part; ids above the vocabulary become 1, unknown."""
+    sizes = np.diff(words.offsets)
+    place = np.arange(words.offsets[-1]) - np.repeat(words.offsets[:-1], sizes)
+    size = np.repeat(sizes, sizes)
+    kept = (size <= head + tail) | (place < head) | (place >= size - tail)
+    ids = words.ids[kept]
+    ids = np.where(ids < vocabulary + 2, ids, 1).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(np.minimum(sizes, head + tail))])
+    return Words(ids, offsets, words.target, words.weight)
+
+
+def network(shape: Shape, vectors: Floats, dropout: float = 0.0) -> Any:
+    """A Keras model: int32[batch, length] to logits float32[batch]."""
+    layers = tf.keras.layers
+    ids = layers.Input([None], dtype="int32", name="words")
+    table = layers.Embedding(
+        shape.words + 2, shape.dimensions, name="vectors", embeddings_initializer=_Given(vectors, shape)
+    )
+    x = layers.SpatialDropout1D(dropout * 0.6)(table(ids))
+    pooled = [
+        layers.GlobalMaxPooling1D()(
+            layers.Conv1D(shape.filters, width, activation="relu", padding="same", name=f"conv{width}")(x)
+        )
+        for width in shape.widths
+    ]
+    x = layers.Dropout(dropout)(layers.Concatenate()(pooled))
+    x = layers.Dropout(dropout)(layers.Dense(shape.hidden, activation="relu", name="hidden")(x))
+    logit = layers.Dense(1, name="logit")(x)
+    return tf.keras.Model(ids, layers.Flatten()(logit)[:, 0])
+
+
+class _Given(tf.keras.initializers.Initializer):  # type: ignore[misc]
+    """The first columns and rows of ready vectors; padding stays zero."""
+
+    def __init__(self, vectors: Floats, shape: Shape, scale: float = 0.3) -> None:
+        self._values = vectors[: shape.words + 2, : shape.dimensions] * np.float32(scale)
+
+    def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> Any:
+        return tf.convert_to_tensor(self._values.reshape(shape), dtype)
+
+
+def batches(words: Words, rng: np.random.Generator | None) -> Iterator[tuple[npt.NDArray[np.int64], Ids]]:
+    """(indices of reviews, ids[batch, length]); each review has at least one id of padding."""
+    sizes = np.diff(words.offsets)
+    found = []
+    for shorter, length in zip((-1, *LENGTHS), LENGTHS):
+        of_length = np.flatnonzero((sizes >= shorter) & (sizes < length))
+        if rng is not None:
+            rng.shuffle(of_length)
+        step = max(TOKENS // length, 1)
+        found += [(of_length[i : i + step], length) for i in range(0, len(of_length), step)]
+    if rng is not None:
+        rng.shuffle(found)  # type: ignore[arg-type]
+    for at, length in found:
+        ids = np.zeros((len(at), length), np.int32)
+        inside = np.arange(length) < sizes[at][:, None]
+        ids[inside] = words.ids[(words.offsets[at][:, None] + np.arange(length))[inside]]
+        yield at, ids
+
+
+def logits(model: Any, words: Words) -> Floats:
+    """Logits of all reviews, float32[n]."""
+    run = tf.function(lambda ids: model(ids, training=False), input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    out = np.zeros(len(words), np.float32)
+    for at, ids in batches(words, None):
+        out[at] = run(tf.constant(ids)).numpy()
+    return out
+
+
+def fit(
+    model: Any,
+    words: Words,
+    *,
+    epochs: int,
+    rate: float = 1e-3,
+    unknown: float = 0.03,
+    seed: int = 0,
+    after: Callable[[int, float], None] = lambda epoch, loss: None,
+) -> None:
+    """Train with Adam, the rate falling linearly; `unknown` is the share of words hidden at random.
+
+    Padding's vector is kept at zero.
+    """
+    rng = np.random.default_rng(seed)
+    steps = epochs * sum(1 for _ in batches(words, None))
+    schedule = tf.keras.optimizers.schedules.PolynomialDecay(rate, steps, rate / 20)
+    optimizer = tf.keras.optimizers.Adam(schedule)
+    table = model.get_layer("vectors").embeddings
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([None], tf.float32),
+        ]
+    )
+    def step(ids: Any, target: Any, weight: Any) -> Any:
+        hidden = (tf.random.uniform(tf.shape(ids)) < unknown) & (ids > 1)
+        with tf.GradientTape() as tape:
+            logit = model(tf.where(hidden, 1, ids), training=True)
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(target, logit)
+            loss = tf.reduce_sum(losses * weight) / tf.reduce_sum(weight)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        table.value.scatter_update(tf.IndexedSlices(tf.zeros([1, table.shape[1]]), tf.constant([0])))
+        return loss
+
+    for epoch in range(epochs):
+        total, count, shown = 0.0, 0, time.monotonic()
+        for at, ids in batches(words, rng):
+            total += float(step(ids, words.target[at], words.weight[at]))
+            count += 1
+            if time.monotonic() - shown > 30:
+                shown = time.monotonic()
+                print(f"    epoch {epoch + 1}: {count}/{steps // epochs} loss {total / count:.4f}", flush=True)
+        after(epoch, total / count)
+
+
+def mean_logits(found: Sequence[Floats]) -> Floats:
+    """The logit of the mean probability of several models, float32[n]."""
+    mean = np.mean([1 / (1 + np.exp(-logit.astype(np.float64))) for logit in found], 0)
+    mean = np.clip(mean, 1e-5, 1 - 1e-5)
+    return np.log(mean / (1 - mean)).astype(np.float32)
