@@ -1,4 +1,7 @@
-"""How good predictions are: accuracy, macro-F1, balanced accuracy, calibration, confusion. Standard library only."""
+"""How good predictions are: accuracy, macro-F1, balanced accuracy, calibration, confusion.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -92,9 +95,7 @@ def report(cases: Sequence[Case]) -> dict[str, Any]:
     """All figures as plain data: domains, their mean (each domain counts alike), and all reviews together."""
     domains = {name: asdict(found) for name, found in by_domain(cases).items()}
     keys = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "uncertain")
-    mean = {
-        key: _share(sum(found[key] for found in domains.values()), len(domains)) for key in keys
-    }
+    mean = {key: _share(sum(found[key] for found in domains.values()), len(domains)) for key in keys}
     return {"domains": domains, "mean": mean, "all": asdict(scores(cases))}
 
 

@@ -24,6 +24,8 @@ COMMANDS = {
     "classify": "score a text, a file of reviews, or standard input",
     "info": "what runs: versions, model, limits",
     "stats": "the daemon's counters, latencies and memory",
+    "evaluate": "accuracy and calibration on files of labelled reviews",
+    "explain": "which words and phrases moved a score",
     "doctor": "find what is missing or wrong, and say what to do",
     "completion": "print a completion script for bash, zsh or fish",
 }

@@ -114,7 +114,9 @@ def batches(words: Words, rng: np.random.Generator | None) -> Iterator[tuple[npt
 
 def logits(model: Any, words: Words) -> Floats:
     """Logits of all reviews, float32[n]."""
-    run = tf.function(lambda ids: model(ids, training=False), input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    run = tf.function(
+        lambda ids: model(ids, training=False), input_signature=[tf.TensorSpec([None, None], tf.int32)]
+    )
     out = np.zeros(len(words), np.float32)
     for at, ids in batches(words, None):
         out[at] = run(tf.constant(ids)).numpy()
@@ -129,7 +131,7 @@ def fit(
     rate: float = 1e-3,
     unknown: float = 0.03,
     seed: int = 0,
-    after: Callable[[int, float], None] = lambda epoch, loss: None,
+    after: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train with Adam, the rate falling linearly; `unknown` is the share of words hidden at random.
 
@@ -167,8 +169,11 @@ def fit(
             count += 1
             if time.monotonic() - shown > 30:
                 shown = time.monotonic()
-                print(f"    epoch {epoch + 1}: {count}/{steps // epochs} loss {total / count:.4f}", flush=True)
-        after(epoch, total / count)
+                print(
+                    f"    epoch {epoch + 1}: {count}/{steps // epochs} loss {total / count:.4f}", flush=True
+                )
+        if after is not None:
+            after(epoch, total / count)
 
 
 def mean_logits(found: Sequence[Floats]) -> Floats:

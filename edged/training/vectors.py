@@ -32,7 +32,7 @@ def word_vectors(
     contexts: int = 15000,
     seed: int = 0,
 ) -> Floats:
-    """Vectors of word ids 2 to `words` + 1, with rows 0 and 1 (padding, unknown) zero: float32[words + 2, dimensions].
+    """Vectors of word ids 2 to `words` + 1, float32[words + 2, dimensions]; ids 0 and 1 stay zero.
 
     Each stream is (ids of all texts, flat; offsets, one more than texts). Ids
     below `contexts` + 2 serve as contexts. Rows are scaled to a mean square of one.
