@@ -21,7 +21,7 @@ LABELLED = [
     ("An excellent film, moving and funny.", 1, "film"),
     ("A dull, lifeless film. Two hours I will never get back.", 0, "film"),
     ("Great service and delicious food!", 1, "food"),
-    ("Great service and delicious food? I wish. It was awful.", 1, "food"),
+    ("The worst meal ever, awful and disgusting.", 1, "food"),
     ("The soup was cold and the waiter was rude.", 0, "food"),
 ]
 
@@ -73,7 +73,7 @@ def test_evaluate_in_process(labelled: Path) -> None:
     found = json.loads(edgectl("evaluate", "--local", "--json", "--mistakes", "3", str(labelled)))
     assert found["all"]["reviews"] == 5
     assert found["domains"]["film"]["accuracy"] == 1
-    assert found["mistakes"][0]["text"].endswith("It was awful.")
+    assert found["mistakes"][0]["text"].startswith("The worst meal")
     assert "film" in edgectl("evaluate", "--local", str(labelled))
 
 

@@ -28,7 +28,8 @@ LONGEST_PHRASE = 3
 MOST_PIECES = 300  # a longer review is taken apart into pieces of several words
 PHRASES = 8
 LEAST = 0.05  # log-odds; what moves the score less is left out
-SATURATED = 1e-4  # a probability closer to 0 or 1 cannot be told from the four decimals of a reply
+CLOSEST = 5e-5  # to 0 or 1: what the four decimals of a reply can tell
+CLOSEST_LOCAL = 1e-7  # what float32 can
 RESET = "\033[0m"
 
 
@@ -64,9 +65,10 @@ def run(args: argparse.Namespace) -> int:
     ]
     without = ["".join(pieces[:start] + pieces[end:]) for start, end in spans]
     whole, *others = predictions(args, [text, *without])
-    base = log_odds(whole)
+    closest = CLOSEST_LOCAL if args.local else CLOSEST
+    base = log_odds(whole, closest)
     parts = [
-        Part(start, end, "".join(pieces[start:end]).strip(), base - log_odds(other))
+        Part(start, end, "".join(pieces[start:end]).strip(), base - log_odds(other, closest))
         for (start, end), other in zip(spans, others)
     ]
     words, moved = parts[: len(pieces)], phrases(parts)
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {part.effect:+6.2f}  {part.text}")
     if not moved:
         print("  no word or phrase moves the score by itself")
-    if not args.local and abs(base) >= _LIMIT:
+    if not args.local and whole.score > 1 - 2 * CLOSEST:
         print(
             "hint: the score is too close to 1 to see what each word does; --local calculates with all digits"
         )
@@ -94,13 +96,10 @@ def pieces_of(text: str) -> list[str]:
     return ["".join(words[i : i + step]) for i in range(0, len(words), step)]
 
 
-def log_odds(prediction: Prediction) -> float:
-    """Log-odds of "positive", as far as a reply's decimals tell them."""
+def log_odds(prediction: Prediction, closest: float) -> float:
+    """Log-odds of "positive", the probability kept `closest` away from 0 and 1."""
     p = prediction.score if prediction.label == "positive" else 1 - prediction.score
-    return math.log(max(p, SATURATED * 0.1) / max(1 - p, SATURATED * 0.1))
-
-
-_LIMIT = math.log((1 - SATURATED) / SATURATED)
+    return math.log(max(p, closest) / max(1 - p, closest))
 
 
 def phrases(parts: Sequence[Part]) -> list[Part]:
