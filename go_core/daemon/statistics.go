@@ -57,15 +57,22 @@ func (d *Daemon) keepWithinBudget() {
 	}
 	debug.SetMemoryLimit(budget.GoLimit)
 	group, _ := memory.Surroundings()
-	d.guard = memory.NewGuard(*budget, group, func() {
-		debug.FreeOSMemory()
-		python.Trim()
-	})
+	d.guard = memory.NewGuard(*budget, group, d.trim)
+}
+
+// trim gives back what is not in use.
+func (d *Daemon) trim() {
+	debug.FreeOSMemory()
+	python.Trim()
+	if _, err := memory.ReleaseFiles(); err != nil {
+		d.log.Debug("mapped files stay resident", "event", "release_failed", "error", err.Error())
+	}
 }
 
 // keepLedger reads where the memory is until ctx ends; the first reading once the daemon is ready is the one growth is
 // counted from.
 func (d *Daemon) keepLedger(ctx context.Context, known memory.Runtime) {
+	d.guard.Settle()
 	ledger := memory.NewLedger(known, memory.Sources{ModelPath: d.current.Load().Description.Model, Arenas: d.arenas, Details: d.memoryDetails})
 	d.reporter.Stats.SetLedger(ledger)
 	var logged time.Time

@@ -26,6 +26,7 @@ type Guard struct {
 	traffic   chan struct{}
 	interval  time.Duration
 	quiet     time.Duration
+	rest      atomic.Uint64 // what was in use after memory was last given back
 }
 
 // NewGuard watches the process or, where its limit is the control group's, that group. trim must give unused memory back
@@ -58,9 +59,14 @@ func (g *Guard) Short() bool {
 	return g.short.Load()
 }
 
+// Settle gives memory back: once what is needed only to start has been done, and after bursts.
+func (g *Guard) Settle() {
+	g.trim()
+	g.rest.Store(g.read())
+}
+
 // Run watches until the context ends.
 func (g *Guard) Run(ctx context.Context) {
-	rest := g.usage()
 	for {
 		select {
 		case <-ctx.Done():
@@ -68,10 +74,9 @@ func (g *Guard) Run(ctx context.Context) {
 		case <-g.traffic:
 		}
 		peak := g.watch(ctx)
-		if ctx.Err() == nil && peak > rest+guardSlack {
-			g.trim()
+		if ctx.Err() == nil && peak > g.rest.Load()+guardSlack {
+			g.Settle()
 		}
-		rest = g.read()
 	}
 }
 

@@ -2,14 +2,15 @@ package python
 
 import (
 	"bufio"
-	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,13 +35,40 @@ type Interpreter struct {
 // machines maps GOARCH to Debian's multiarch triplet and to the machine that ELF files name.
 var machines = map[string]struct {
 	triplet string
-	machine elf.Machine
+	machine elfMachine
 }{
-	"amd64":   {"x86_64-linux-gnu", elf.EM_X86_64},
-	"arm64":   {"aarch64-linux-gnu", elf.EM_AARCH64},
-	"arm":     {"arm-linux-gnueabihf", elf.EM_ARM},
-	"386":     {"i386-linux-gnu", elf.EM_386},
-	"riscv64": {"riscv64-linux-gnu", elf.EM_RISCV},
+	"amd64":   {"x86_64-linux-gnu", 62},
+	"arm64":   {"aarch64-linux-gnu", 183},
+	"arm":     {"arm-linux-gnueabihf", 40},
+	"386":     {"i386-linux-gnu", 3},
+	"riscv64": {"riscv64-linux-gnu", 243},
+}
+
+// elfMachine is e_machine of an ELF file's header, see elf(5). (debug/elf would bring decompressors and DWARF along: half
+// a megabyte of binary.)
+type elfMachine uint16
+
+func (m elfMachine) String() string {
+	for _, known := range machines {
+		if known.machine == m {
+			return known.triplet
+		}
+	}
+	return fmt.Sprintf("ELF machine %d", uint16(m))
+}
+
+// readMachine reads it from a little-endian ELF file.
+func readMachine(path string) (elfMachine, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close() //nolint:errcheck // only read from
+	var header [20]byte
+	if _, err := io.ReadFull(file, header[:]); err != nil || string(header[:4]) != "\x7fELF" {
+		return 0, errors.New("it has no ELF header")
+	}
+	return elfMachine(binary.LittleEndian.Uint16(header[18:])), nil
 }
 
 // Locate finds the interpreter: the one asked for, else `.venv` of the project the binary was built in, the packaged
@@ -159,7 +187,13 @@ func isLink(path string) bool {
 	return err == nil && info.Mode()&os.ModeSymlink != 0
 }
 
-var versionInName = regexp.MustCompile(`^python(3\.\d+)$`)
+// versionInName gives "3.11" for "python3.11".
+func versionInName(name string) (version string, ok bool) {
+	version, ok = strings.CutPrefix(name, "python")
+	minor, three := strings.CutPrefix(version, "3.")
+	_, err := strconv.ParseUint(minor, 10, 8)
+	return version, ok && three && err == nil
+}
 
 // describe gives the version and the base installation of an interpreter: from pyvenv.cfg where it belongs to a
 // virtual environment (PEP 405: in the executable's folder or the one above), else from its own name and place.
@@ -181,8 +215,8 @@ func describe(executable string) (version, prefix string, err error) {
 	}
 	real := resolve(executable)
 	prefix = filepath.Dir(filepath.Dir(real))
-	if match := versionInName.FindStringSubmatch(filepath.Base(real)); match != nil {
-		return match[1], prefix, nil
+	if version, ok := versionInName(filepath.Base(real)); ok {
+		return version, prefix, nil
 	}
 	libraries, _ := filepath.Glob(filepath.Join(prefix, "lib", "python3.*", "os.py"))
 	if len(libraries) == 1 {
@@ -273,14 +307,13 @@ func (i Interpreter) Library() (string, error) {
 
 // fits tells whether a shared library can be loaded into this process, as far as its ELF header says.
 func fits(library string) error {
-	file, err := elf.Open(library)
+	found, err := readMachine(library)
 	if err != nil {
 		return &UnavailableError{Problem: library + " is not a shared library", Err: err, Remedy: "Reinstall Python or set `libpython`"}
 	}
-	defer file.Close()
 	machine, known := machines[runtime.GOARCH]
-	if known && file.Machine != machine.machine {
-		return &UnavailableError{Problem: fmt.Sprintf("%s is built for %v, this program for %v", library, file.Machine, machine.machine),
+	if known && found != machine.machine {
+		return &UnavailableError{Problem: fmt.Sprintf("%s is built for %v, this program for %v", library, found, machine.machine),
 			Remedy: "Install Python for " + runtime.GOARCH + ", or edged for the machine's own architecture"}
 	}
 	return nil
