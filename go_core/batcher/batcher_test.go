@@ -259,6 +259,28 @@ func TestOneClientsFailureCostsNobodyElse(t *testing.T) {
 	}
 }
 
+func TestAFailureInTheFirstBatchOfARequestHoldsUpNobodyBehindIt(t *testing.T) {
+	o := options()
+	o.MaxBatchSize = 8
+	b := newBench(t, o)
+	b.receive("a", classify(1, 20, "boom"))
+	b.receive("a", classify(2, 20, "a"))
+	b.receive("b", classify(3, 20, "b"))
+	answers := map[string]answer{}
+	for range 20 { // bounded: a stuck queue must fail, not hang
+		b.Step(b.now)
+		for _, a := range b.replies() {
+			answers[string(a.ID)] = a
+		}
+	}
+	if len(answers) != 3 || !b.Drained() {
+		t.Fatalf("answered %d of 3, drained %v", len(answers), b.Drained())
+	}
+	if answers["1"].Error == nil || len(answers["2"].Results) != 20 || len(answers["3"].Results) != 20 {
+		t.Errorf("got %+v", answers)
+	}
+}
+
 func TestDrainAnswersWhatWasAdmittedAndRefusesTheRest(t *testing.T) {
 	b := newBench(t, options())
 	b.receive("a", classify(1, 200, "a"))

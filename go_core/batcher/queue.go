@@ -51,6 +51,7 @@ const sweepAt = 512
 
 func (q *queue) push(r *request) {
 	c := r.client
+	r.queued = true
 	c.waiting = append(c.waiting, r)
 	c.reviews += int64(len(r.Texts))
 	q.reviews += int64(len(r.Texts))
@@ -105,6 +106,7 @@ func (q *queue) drop(r *request) {
 }
 
 func (q *queue) pop(c *client) {
+	c.waiting[c.head].queued = false
 	c.waiting[c.head] = nil
 	c.head++
 	if c.head < len(c.waiting) {

@@ -19,6 +19,7 @@ type request struct {
 	done     int // reviews that came back
 	fault    *protocol.Error
 	answered bool
+	queued   bool  // still among its client's waiting requests
 	bytes    int64 // what it costs the byte budget
 	canary   func(protocol.Result, error)
 }
@@ -53,7 +54,7 @@ func (b *Batcher) finish(r *request, now time.Duration) {
 			b.reply(r, now)
 		}
 	}
-	if r.done == r.taken {
+	if r.done == r.taken && !r.queued { // one that failed early is met again in the queue
 		b.recycle(r)
 	}
 }
