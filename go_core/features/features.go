@@ -2,6 +2,8 @@
 // for byte like edged/features.py, whose text states the rules.
 package features
 
+import "slices"
+
 // Rows holds the ids of some reviews, ragged: row i of Wide is
 // Wide[WideOffsets[i]:WideOffsets[i+1]]. After Reset, and always, both offset
 // slices have one entry more than Flags; the first is 0.
@@ -35,23 +37,33 @@ const (
 	negated = 0xd6e8feb86659fd93 // any odd constant apart from order
 )
 
+// pending is how many keys are looked up together.
+const pending = 256
+
 // Extractor is the scratch space of one goroutine.
 type Extractor struct {
 	table  *Table
 	folded []byte
-	seen   []uint64 // one bit for each id that the current row has
+	seen   []uint32 // one bit for each id that the current row has; that of 0 is always set
 	rows   *Rows
 
-	tokens, words, known int
-	last, before         uint64 // hashes of the two tokens before
-	joined               int    // how many of them the next n-gram may reach
-	negation             int    // how many more words are negated
-	full                 bool
+	ngrams  [pending]uint64 // keys that are not looked up yet
+	words   [pending]uint64
+	marks   [pending]byte
+	ngramsN int
+	wordsN  int
+	found   [pending]int32
+
+	tokens, breaks, known int
+	last, before          uint64 // hashes of the two tokens before
+	joined                int    // how many of them the next n-gram may reach
+	negation              int    // how many more words are negated
+	full                  bool
 }
 
 // NewExtractor makes the scratch space for one goroutine.
 func (t *Table) NewExtractor() *Extractor {
-	return &Extractor{table: t, seen: make([]uint64, t.ngrams.count/64+1)}
+	return &Extractor{table: t, seen: make([]uint32, t.ngrams.count/32+1)}
 }
 
 // Append adds the ids of text, which may be any bytes, as one more row. It
@@ -62,19 +74,21 @@ func (e *Extractor) Append(rows *Rows, text []byte) {
 	}
 	wide, words := len(rows.Wide), len(rows.Words)
 	e.rows, e.full = rows, false
-	e.tokens, e.words, e.known, e.joined, e.negation = 0, 0, 0, 0, 0
-	e.folded = fold(e.folded[:0], text)
+	e.tokens, e.breaks, e.known, e.joined, e.negation = 0, 0, 0, 0, 0
+	e.seen[0] |= 1
+	e.folded = fold(e.folded, text)
 	e.scan(e.folded)
+	e.lookUp()
 	rows.Words = window(rows.Words, words, e.table.head, e.table.tail)
 	var flag Flag
 	if e.full {
 		flag |= Truncated
 	}
-	if len(rows.Wide) == wide || e.table.words.count > 0 && e.known*100 < e.words*e.table.unknownPercent {
+	if len(rows.Wide) == wide || e.table.words.count > 0 && e.known*100 < (e.tokens-e.breaks)*e.table.unknownPercent {
 		flag |= Unknown
 	}
 	for _, id := range rows.Wide[wide:] {
-		e.seen[uint32(id)/64] = 0
+		e.seen[uint32(id)/32] = 0
 	}
 	rows.WideOffsets = append(rows.WideOffsets, uint32(len(rows.Wide)))
 	rows.WordOffsets = append(rows.WordOffsets, uint32(len(rows.Words)))
@@ -91,16 +105,19 @@ func window(words []int32, start, head, tail int) []int32 {
 	return words
 }
 
-// token adds the ids of the n-grams that end with this token.
+// token notes the keys of the n-grams that end with this token.
 func (e *Extractor) token(hash uint64, mark byte) {
 	if e.tokens == e.table.maxTokens {
 		e.full = true
 		return
 	}
+	if e.wordsN == len(e.words) || e.ngramsN > len(e.ngrams)-3 {
+		e.lookUp()
+	}
 	e.tokens++
-	breaks := mark&isBreak != 0
-	e.word(hash, breaks)
-	if breaks {
+	e.words[e.wordsN], e.marks[e.wordsN] = hash, mark
+	e.wordsN++
+	if mark&isBreak != 0 {
 		e.ngram(hash)
 		e.joined, e.negation = 0, 0
 		return
@@ -123,29 +140,45 @@ func (e *Extractor) token(hash uint64, mark byte) {
 	}
 }
 
-func (e *Extractor) word(hash uint64, breaks bool) {
-	if e.table.words.count == 0 {
-		return
-	}
-	rank := e.table.words.rank(mix(hash))
-	if !breaks {
-		e.words++
-		if rank >= 0 {
-			e.known++
-		}
-	}
-	e.rows.Words = append(e.rows.Words, rank+2)
+func (e *Extractor) ngram(key uint64) {
+	e.ngrams[e.ngramsN] = key
+	e.ngramsN++
 }
 
-func (e *Extractor) ngram(key uint64) {
-	rank := e.table.ngrams.rank(mix(key))
-	if rank < 0 {
-		return
+// lookUp turns the keys noted so far into ids.
+func (e *Extractor) lookUp() {
+	e.addWide(e.found[:e.ngramsN])
+	if e.table.words.count > 0 {
+		e.addWords(e.found[:e.wordsN])
 	}
-	id := uint32(rank) + 1
-	if bit := uint64(1) << (id % 64); e.seen[id/64]&bit == 0 {
-		e.seen[id/64] |= bit
-		e.rows.Wide = append(e.rows.Wide, int32(id))
+	e.ngramsN, e.wordsN = 0, 0
+}
+
+// addWide adds the ids that the row does not have yet. What is in no table has rank -1, id 0,
+// and counts as seen: no branch depends on what the text says.
+func (e *Extractor) addWide(ranks []int32) {
+	e.table.ngrams.ranks(e.ngrams[:e.ngramsN], ranks)
+	n := len(e.rows.Wide)
+	wide := slices.Grow(e.rows.Wide, len(ranks))[:n+len(ranks)]
+	for _, rank := range ranks {
+		id := uint32(rank + 1)
+		seen, bit := &e.seen[id/32], id%32
+		wide[n] = int32(id)
+		n += int(^*seen >> bit & 1)
+		*seen |= 1 << bit
+	}
+	e.rows.Wide = wide[:n]
+}
+
+func (e *Extractor) addWords(ranks []int32) {
+	e.table.words.ranks(e.words[:e.wordsN], ranks)
+	for i, rank := range ranks {
+		if e.marks[i]&isBreak != 0 {
+			e.breaks++
+		} else if rank >= 0 {
+			e.known++
+		}
+		e.rows.Words = append(e.rows.Words, rank+2)
 	}
 }
 

@@ -1,5 +1,7 @@
 package features
 
+import "slices"
+
 const accents = "aaaaaaaceeeeiiiidnooooo ouuuuytsaaaaaaaceeeeiiiidnooooo ouuuuyty"
 
 var entities = [...]struct{ name, folded string }{
@@ -17,25 +19,28 @@ var lower = func() (table [256]byte) {
 	return table
 }()
 
-// fold appends the lower-cased ASCII form of text to out. It is never longer than text.
+// fold puts the lower-cased ASCII form of text, which is never longer than text, in place of
+// what is in out.
 func fold(out, text []byte) []byte {
-	for i := 0; i < len(text); {
+	out = slices.Grow(out[:0], len(text))[:len(text)]
+	n := 0
+	for i := 0; i < len(text); n++ {
 		c := text[i]
 		if c < 0xc2 && c != '&' {
-			out = append(out, lower[c])
+			out[n] = lower[c]
 			i++
 			continue
 		}
 		folded, size := foldOne(text[i:])
 		if size == 0 {
-			out = append(out, c)
+			out[n] = c
 			i++
 			continue
 		}
-		out = append(out, folded...)
+		n += copy(out[n:], folded) - 1
 		i += size
 	}
-	return out
+	return out[:n]
 }
 
 // foldOne returns what the sequence at the start of text folds to, and its

@@ -16,11 +16,11 @@ const (
 
 // Classes of bytes in folded text.
 const (
-	other  = iota // separates words, leaves no trace
-	letter        // a-z and everything from 0x80 on, emoji apart
-	digit
-	punctuation // a run is one token
-	special     // starts something that needs a look at what follows
+	other       = 0 // separates words, leaves no trace
+	letter      = 1 // a-z and everything from 0x80 on, emoji apart
+	digit       = 2
+	punctuation = 4 // a run is one token
+	special     = 8 // starts something that needs a look at what follows
 )
 
 var class = func() (table [256]byte) {
@@ -78,22 +78,6 @@ func emoji(text []byte) int {
 		return 3
 	}
 	return 0
-}
-
-// wordSize returns how many bytes of text, from its start, are letters and digits.
-func wordSize(text []byte) int {
-	for i, c := range text {
-		switch class[c] {
-		case letter:
-			if c >= 0xe2 && emoji(text[i:]) > 0 {
-				return i
-			}
-		case digit:
-		default:
-			return i
-		}
-	}
-	return len(text)
 }
 
 func startsWord(text []byte) bool {

@@ -26,17 +26,31 @@ func extend(hash uint64, text []byte) uint64 {
 	return hash
 }
 
-// squeezed is the hash of word with runs of three and more of one ASCII letter shortened to two.
-func squeezed(word []byte) uint64 {
-	hash := uint64(fnvOffset)
+// readWord returns how many bytes of text, from its start, are letters and digits, and their
+// hash, with runs of three and more of one ASCII letter shortened to two.
+func readWord(text []byte) (size int, hash uint64) {
+	hash = fnvOffset
 	var last, before byte
-	for _, c := range word {
+	for i, c := range text {
+		if class[c]&(letter|digit) == 0 || c >= 0xe2 && emoji(text[i:]) > 0 {
+			return i, hash
+		}
 		if c == last && c == before && 'a' <= c && c <= 'z' {
 			continue
 		}
 		hash = (hash ^ uint64(c)) * fnvPrime
 		last, before = c, last
 	}
+	return len(text), hash
+}
+
+func wordSize(text []byte) int {
+	size, _ := readWord(text)
+	return size
+}
+
+func squeezed(word []byte) uint64 {
+	_, hash := readWord(word)
 	return hash
 }
 
@@ -46,14 +60,14 @@ func (e *Extractor) scanWord(text []byte) int {
 		e.token(hashHTTP, 0)
 		return size
 	}
-	size := wordSize(text)
+	size, hash := readWord(text)
 	word := text[:size]
 	if hasNegatedTail(text[size:]) {
 		if word[size-1] == 'n' {
 			e.stem(word[:size-1])
 			e.token(hashNot, isNegation)
 		} else {
-			e.token(squeezed(word), markOf(word))
+			e.token(hash, markOf(word))
 			e.token(hashT, 0)
 		}
 		return size + 2
@@ -68,7 +82,7 @@ func (e *Extractor) scanWord(text []byte) int {
 		e.stem(word[:size-2])
 		e.token(hashNot, isNegation)
 	default:
-		e.token(squeezed(word), markOf(word))
+		e.token(hash, markOf(word))
 	}
 	return size
 }
