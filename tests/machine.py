@@ -1,0 +1,170 @@
+"""A machine with a real systemd, for tests of the service: Debian booted by systemd-nspawn, the .deb installed.
+
+Its root comes from mmdebstrap once and is kept under build/; each machine boots from it with changes in memory
+only. Commands run in it through nsenter, and the tests' own client reaches its sockets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CACHE = ROOT / "build" / "machine"
+SUITE = "bookworm"
+# What the package depends on, what boots, and a user that may not do what edged's group may.
+PACKAGES = (
+    "dbus", "libpython3.11", "libzmq5", "procps", "python3", "python3-numpy", "python3-psutil",
+    "python3-systemd", "python3-zmq", "systemd", "systemd-sysv",
+)  # fmt: skip
+BOOT_SECONDS = 60
+RUN_SECONDS = 60
+
+
+class MachineError(Exception):
+    """The machine does not start, or a command in it failed."""
+
+
+@cache
+def missing() -> str | None:
+    """Why no machine can run here, or None."""
+    if os.geteuid() != 0:
+        return "systemd-nspawn needs root"
+    for tool, package in (
+        ("systemd-nspawn", "systemd-container"), ("mmdebstrap", "mmdebstrap"), ("nsenter", "util-linux"),
+    ):  # fmt: skip
+        if shutil.which(tool) is None:
+            return f"{tool} is missing: apt-get install {package}"
+    if package() is None:
+        return "no dist/edged_*_amd64.deb: make deb"
+    return None
+
+
+def package() -> Path | None:
+    """The newest package for this machine."""
+    architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
+    built = (ROOT / "dist").glob(f"edged_*_{architecture.stdout.strip()}.deb")
+    return max(built, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def base() -> Path:
+    """Debian's files with the package's dependencies: made once, a minute, from Debian's archive."""
+    tree = CACHE / SUITE
+    done = CACHE / f"{SUITE}.packages"
+    wanted = " ".join(PACKAGES)
+    if done.exists() and done.read_text() == wanted:
+        return tree
+    shutil.rmtree(tree, ignore_errors=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(PACKAGES)}"]
+    command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
+    subprocess.run([*command, SUITE, str(tree)], check=True, capture_output=True, timeout=600)
+    done.write_text(wanted)
+    return tree
+
+
+class Machine:
+    """One boot.
+
+        with Machine() as machine:
+            machine.run("systemctl start edged")
+    """
+
+    def __init__(self) -> None:
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self.pid = 0  # of its systemd, as this system sees it
+        self.console = CACHE / f"console-{os.getpid()}"
+
+    def __enter__(self) -> Machine:
+        tree, deb = base(), package()
+        if deb is None:
+            raise MachineError("no package: make deb")
+        command = [
+            "systemd-nspawn", "--quiet", f"--directory={tree}", "--volatile=overlay", "--boot", "--register=no",
+            "--keep-unit", "--console=pipe", f"--bind-ro={deb}:/edged.deb", "--hostname=board", "--kill-signal=SIGRTMIN+3",
+        ]  # fmt: skip
+        with self.console.open("wb") as console:
+            self._nspawn = subprocess.Popen(
+                [*command, "systemd.mask=systemd-networkd.service"],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        try:
+            self._await_boot()
+            self.run("dpkg --install /edged.deb")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _await_boot(self) -> None:
+        assert self._nspawn is not None
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
+        deadline = time.monotonic() + BOOT_SECONDS
+        while time.monotonic() < deadline:
+            if self._nspawn.poll() is not None:
+                break
+            self.pid = int((children.read_text().split() or ["0"])[-1])
+            if self.pid and self.run("systemctl is-system-running", check=False).strip() in {"running", "degraded"}:
+                return
+            time.sleep(0.1)
+        raise MachineError(f"systemd did not come up in systemd-nspawn:\n{self.console.read_text(errors='replace')}")
+
+    def __exit__(self, *_: object) -> None:
+        if self._nspawn is not None:
+            self._nspawn.send_signal(signal.SIGTERM)
+            try:
+                self._nspawn.wait(20)
+            except subprocess.TimeoutExpired:
+                self._nspawn.kill()
+                self._nspawn.wait()
+        self.console.unlink(missing_ok=True)
+
+    def run(self, command: str, *, check: bool = True, timeout: float = RUN_SECONDS, user: str | None = None) -> str:
+        """Run a shell command as root, or as another user, and give what it wrote to stdout and stderr."""
+        shell = ["sh", "-c", command] if user is None else ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "sh", "-c", command]
+        done = subprocess.run(
+            ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", *shell],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, timeout=timeout, check=False,
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"},
+        )  # fmt: skip
+        if check and done.returncode:
+            raise MachineError(f"{command!r} gave {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
+    def path(self, path: str) -> Path:
+        """A file of the machine, seen from here."""
+        return Path(f"/proc/{self.pid}/root{path}")
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file of the machine."""
+        file = self.path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+
+    def show(self, unit: str, *names: str) -> dict[str, str]:
+        """Properties of a unit, as systemctl shows them."""
+        shown = self.run(f"systemctl show {unit} --property={','.join(names)}")
+        return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+
+    def journal(self, *matches: str) -> list[dict[str, Any]]:
+        """Entries of the journal that match, oldest first: EDGED_EVENT=ready, _PID=..., -u edged."""
+        lines = self.run(f"journalctl --sync; journalctl --quiet --output=json --all {' '.join(matches)}").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def wait(self, what: str, condition: Any, seconds: float = 60) -> Any:
+        """Wait until a condition gives something true, and give that; what it is for goes into the error."""
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            if time.monotonic() > deadline:
+                log = self.run("journalctl --no-pager -n 60 -u edged", check=False)
+                raise MachineError(f"never: {what}\n{log}")
+            time.sleep(0.1)
+        return value
