@@ -1,7 +1,7 @@
-"""A machine with a real systemd, for tests of the service: Debian booted by systemd-nspawn, the .deb installed.
+"""A machine with a real systemd: Debian booted by systemd-nspawn, with the .deb installed.
 
-Its root comes from mmdebstrap once and is kept under build/; each machine boots from it with changes in memory
-only. Commands run in it through nsenter, and the tests' own client reaches its sockets.
+Its root comes from mmdebstrap once and is kept under build/; each machine boots from it with changes in
+memory only. Commands run in it through nsenter, and the tests' own client reaches its sockets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ import subprocess
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "build" / "machine"
@@ -24,6 +31,13 @@ PACKAGES = (
     "dbus", "libpython3.11", "libzmq5", "procps", "python3", "python3-numpy", "python3-psutil",
     "python3-systemd", "python3-zmq", "systemd", "systemd-sysv",
 )  # fmt: skip
+TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "nsenter": "util-linux"}
+NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/root",
+}
 BOOT_SECONDS = 60
 RUN_SECONDS = 60
 
@@ -37,11 +51,9 @@ def missing() -> str | None:
     """Why no machine can run here, or None."""
     if os.geteuid() != 0:
         return "systemd-nspawn needs root"
-    for tool, package in (
-        ("systemd-nspawn", "systemd-container"), ("mmdebstrap", "mmdebstrap"), ("nsenter", "util-linux"),
-    ):  # fmt: skip
+    for tool, provider in TOOLS.items():
         if shutil.which(tool) is None:
-            return f"{tool} is missing: apt-get install {package}"
+            return f"{tool} is missing: apt-get install {provider}"
     if package() is None:
         return "no dist/edged_*_amd64.deb: make deb"
     return None
@@ -49,7 +61,9 @@ def missing() -> str | None:
 
 def package() -> Path | None:
     """The newest package for this machine."""
-    architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
+    architecture = subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    )
     built = (ROOT / "dist").glob(f"edged_*_{architecture.stdout.strip()}.deb")
     return max(built, key=lambda path: path.stat().st_mtime, default=None)
 
@@ -73,8 +87,8 @@ def base() -> Path:
 class Machine:
     """One boot.
 
-        with Machine() as machine:
-            machine.run("systemctl start edged")
+    with Machine() as machine:
+        machine.run("systemctl restart edged")
     """
 
     def __init__(self) -> None:
@@ -82,19 +96,26 @@ class Machine:
         self.pid = 0  # of its systemd, as this system sees it
         self.console = CACHE / f"console-{os.getpid()}"
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         tree, deb = base(), package()
         if deb is None:
             raise MachineError("no package: make deb")
         command = [
-            "systemd-nspawn", "--quiet", f"--directory={tree}", "--volatile=overlay", "--boot", "--register=no",
-            "--keep-unit", "--console=pipe", f"--bind-ro={deb}:/edged.deb", "--hostname=board", "--kill-signal=SIGRTMIN+3",
-        ]  # fmt: skip
+            "systemd-nspawn",
+            "--quiet",
+            f"--directory={tree}",
+            "--volatile=overlay",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            "--console=pipe",
+            f"--bind-ro={deb}:/edged.deb",
+            "systemd.mask=systemd-networkd.service",
+        ]
         with self.console.open("wb") as console:
             self._nspawn = subprocess.Popen(
-                [*command, "systemd.mask=systemd-networkd.service"],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+            )
         try:
             self._await_boot()
             self.run("dpkg --install /edged.deb")
@@ -111,10 +132,15 @@ class Machine:
             if self._nspawn.poll() is not None:
                 break
             self.pid = int((children.read_text().split() or ["0"])[-1])
-            if self.pid and self.run("systemctl is-system-running", check=False).strip() in {"running", "degraded"}:
+            if self.pid and self.run("systemctl is-system-running", check=False).strip() in {
+                "running",
+                "degraded",
+            }:
                 return
             time.sleep(0.1)
-        raise MachineError(f"systemd did not come up in systemd-nspawn:\n{self.console.read_text(errors='replace')}")
+        raise MachineError(
+            f"systemd did not come up in systemd-nspawn:\n{self.console.read_text(errors='replace')}"
+        )
 
     def __exit__(self, *_: object) -> None:
         if self._nspawn is not None:
@@ -126,14 +152,21 @@ class Machine:
                 self._nspawn.wait()
         self.console.unlink(missing_ok=True)
 
-    def run(self, command: str, *, check: bool = True, timeout: float = RUN_SECONDS, user: str | None = None) -> str:
+    def run(
+        self, command: str, *, check: bool = True, timeout: float = RUN_SECONDS, user: str | None = None
+    ) -> str:
         """Run a shell command as root, or as another user, and give what it wrote to stdout and stderr."""
-        shell = ["sh", "-c", command] if user is None else ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "sh", "-c", command]
+        switch = [] if user is None else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         done = subprocess.run(
-            ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", *shell],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, timeout=timeout, check=False,
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"},
-        )  # fmt: skip
+            ["nsenter", f"--target={self.pid}", *NAMESPACES, *switch, "sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=ENVIRONMENT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         if check and done.returncode:
             raise MachineError(f"{command!r} gave {done.returncode}:\n{done.stdout}")
         return done.stdout
@@ -156,10 +189,12 @@ class Machine:
 
     def journal(self, *matches: str) -> list[dict[str, Any]]:
         """Entries of the journal that match, oldest first: EDGED_EVENT=ready, _PID=..., -u edged."""
-        lines = self.run(f"journalctl --sync; journalctl --quiet --output=json --all {' '.join(matches)}").splitlines()
+        lines = self.run(
+            f"journalctl --sync; journalctl --quiet --output=json --all {' '.join(matches)}"
+        ).splitlines()
         return [json.loads(line) for line in lines]
 
-    def wait(self, what: str, condition: Any, seconds: float = 60) -> Any:
+    def wait(self, what: str, condition: Callable[[], T], seconds: float = 60) -> T:
         """Wait until a condition gives something true, and give that; what it is for goes into the error."""
         deadline = time.monotonic() + seconds
         while not (value := condition()):

@@ -26,6 +26,9 @@ COMMANDS = {
     "stats": "the daemon's counters, latencies and memory",
     "evaluate": "accuracy and calibration on files of labelled reviews",
     "explain": "which words and phrases moved a score",
+    "keys": "make CURVE keys, and say which clients may connect over the network",
+    "status": "the service: since when, restarts, what ended it, the last errors",
+    "logs": "the daemon's log, by event",
     "doctor": "find what is missing or wrong, and say what to do",
     "completion": "print a completion script for bash, zsh or fish",
 }

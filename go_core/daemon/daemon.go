@@ -230,8 +230,3 @@ func (d *Daemon) close(drained bool, err error) int {
 	d.log.Info("edged stopped", "event", "stopped", "exit", code, "uptime", time.Since(d.start).Round(time.Millisecond))
 	return code
 }
-
-func (d *Daemon) statusLine() string {
-	g := d.current.Load()
-	return fmt.Sprintf("%s %s, %s host", g.Description.Name, g.Description.Version, d.host.Name())
-}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"edged/service"
@@ -27,4 +28,15 @@ func (d *Daemon) watchdog(ctx context.Context) {
 	}
 	(&service.Watchdog{Interval: interval, Patience: d.config.HandlerTimeout + canaryGrace, Turns: d.gateway.Turns, Canary: d.Canary,
 		Notifier: d.notifier, Status: d.statusLine, Log: d.log}).Run(ctx)
+}
+
+// statusLine is what systemctl status shows: model, queue, and PSS once the ledger has read it.
+func (d *Daemon) statusLine() string {
+	g := d.current.Load()
+	line := fmt.Sprintf("%s %s, %s host, %d reviews waiting", g.Description.Name, g.Description.Version, d.host.Name(),
+		d.batcher.Counters.QueueReviews.Load())
+	if s := d.reporter.Stats.Snapshot(); s != nil {
+		line += fmt.Sprintf(", PSS %.1f MiB", float64(s.Total.Pss)/(1<<20))
+	}
+	return line
 }

@@ -119,7 +119,7 @@ func Open(options Options) (*Host, error) {
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	h.log.Info("Python is ready", "host", h.Name(), "version", h.version, "interpreter", interpreter.Executable, "library", library)
+	h.log.Info("Python is ready", "event", "python_ready", "host", h.Name(), "version", h.version, "interpreter", interpreter.Executable, "library", library)
 	return h, nil
 }
 
@@ -142,7 +142,7 @@ func choose(options Options, libPython string) (host, error) {
 	if options.Embed == "metacall" || options.LibMetaCall != "" {
 		return nil, err
 	}
-	options.Log.Debug("MetaCall is not used", "reason", err)
+	options.Log.Debug("MetaCall is not used", "event", "metacall_unused", "reason", err)
 	return cpython{module: options.module}, nil
 }
 

@@ -112,6 +112,6 @@ func (h *Host) broken(thread *C.edged_thread, function, length int) error {
 		detail = "an empty reply"
 	}
 	err := &BoundaryError{Call: functionNames[function], Detail: detail}
-	h.log.Error("Python broke the call boundary", "call", err.Call, "detail", err.Detail, "host", h.Name())
+	h.log.Error("Python broke the call boundary", "event", "python_boundary", "call", err.Call, "detail", err.Detail, "host", h.Name())
 	return err
 }
