@@ -12,9 +12,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build cross deb sysroots test lint format clean
+.PHONY: help env build run test heavy cross deb sysroots lint format clean
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 env: $(ENV) ## Install what is missing: Debian packages, .venv, Go
 .venv/python.stamp: pyproject.toml bootstrap/debian bootstrap/python
@@ -31,8 +31,14 @@ build/edged: $(ENV) $(GO_SOURCES)
 	@cd go_core && go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o ../build/edged .
 	@touch $@
 
+run: build ## Classify 1,000 wine reviews through a daemon; REVIEWS=file takes yours
+	@python -m demo $(if $(REVIEWS),"$(REVIEWS)")
+
 test: build ## Run all tests, Python's and Go's
 	@python -m pytest
+
+heavy: build ## Run the tests that take minutes each, which `make test` leaves out
+	@python -m pytest -m heavy
 
 CROSS := gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
 cross: $(ENV) ## Build the daemon for amd64, arm64 and armhf: build/cross

@@ -92,7 +92,7 @@ class Mirror(Archive):
         super().__init__("arm64")
         self.has = has
 
-    def present(self, wanted: list[str]) -> dict[str, Package]:  # noqa: D102
+    def present(self, wanted: list[str]) -> dict[str, Package]:
         matches = {self.has.name, f"{self.has.name}={self.has.version}"} & set(wanted)
         return {self.has.name: self.has} if matches else {}
 
@@ -119,6 +119,7 @@ def test_a_package_with_another_hash_is_refused() -> None:
     not all(shutil.which(ARCHITECTURES[name].compiler) for name in ("arm64", "armhf")),
     reason="no cross compilers: make cross installs them",
 )
+@pytest.mark.heavy
 @pytest.mark.timeout(900)
 def test_builds_from_two_folders_are_byte_identical(tmp_path: Path) -> None:
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout

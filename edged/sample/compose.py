@@ -105,7 +105,7 @@ def content_words(text: str) -> set[str]:
 def polish(sentence: str) -> str:
     """Choose `a` or `an`, and start with a capital letter."""
     sentence = re.sub(r"\b([Aa])n? (?=[aeiouAEIOU](?!ne\b|nique|sed\b|seful|nited))", r"\1n ", sentence)
-    sentence = re.sub(r"\b([Aa])n (?=[^aeiouAEIOU]|used\b|useful|one\b)", r"\1 ", sentence)
+    sentence = re.sub(r"\b([Aa])n (?!hour)(?=[^aeiouAEIOU]|used\b|useful|one\b)", r"\1 ", sentence)
     return sentence[0].upper() + sentence[1:]
 
 

@@ -11,7 +11,7 @@ import (
 )
 
 // LogFormats are the values of the configuration key log_format.
-var LogFormats = []string{"auto", "journal", "text", "json"}
+var LogFormats = []string{"auto", "journald", "text", "json"}
 
 // Each event may write eventBurst lines in an eventWindow, then a summary: under a flood, 0.6 lines a second.
 const (
@@ -19,7 +19,7 @@ const (
 	eventWindow = 10 * time.Second
 )
 
-// NewLogHandler is where the daemon's log goes: "journal" by journald's native protocol, "text" or "json" to stderr; "auto"
+// NewLogHandler is where the daemon's log goes: "journald" by journald's native protocol, "text" or "json" to stderr; "auto"
 // is the journal where stderr is connected to it, else text. It is rate-limited per event.
 func NewLogHandler(format string, level slog.Leveler, stderr *os.File) (slog.Handler, error) {
 	handler, err := newFormat(format, level, stderr)
@@ -31,7 +31,7 @@ func NewLogHandler(format string, level slog.Leveler, stderr *os.File) (slog.Han
 
 func newFormat(format string, level slog.Leveler, stderr *os.File) (slog.Handler, error) {
 	switch format {
-	case "journal":
+	case "journald":
 		return NewJournalHandler(level)
 	case "json":
 		return slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}), nil

@@ -1,0 +1,1 @@
+"""`make run`: the daemon in action, from start to clean stop."""
