@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edged.modelfile import DESCRIPTION, ModelFileError, read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy.typing as npt
 
     Offsets = npt.NDArray[np.uint32]
     Ids = npt.NDArray[np.int32]

@@ -1,6 +1,6 @@
 """Run once in the fresh interpreter, before MetaCall or anything heavy is imported.
 
-In: `options`, JSON bytes {"path": [...], "module": ..., "host": ...}. Out: `result`, a status byte and JSON.
+In: `options`, JSON bytes {"path": [...], "module": ...}. Out: `result`, a status byte and JSON.
 """
 
 
@@ -16,7 +16,7 @@ def prepare(options):
         sys.stdout.reconfigure(line_buffering=True)  # a handler's print reaches the log at once
         from edged.embedded import imports
 
-        imports.slim(wanted["host"])
+        imports.slim()
         module = importlib.import_module(wanted["module"])
         for function in ("load", "process_batch", "unload", "memory"):
             getattr(module, function)

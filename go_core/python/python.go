@@ -209,7 +209,7 @@ func openLibrary(library string, interpreter Interpreter, owner *C.edged_thread)
 func (h *Host) prepare(options Options) error {
 	wanted, err := json.Marshal(map[string]any{
 		"path":   append(append([]string{}, options.Path...), h.interpreter.Path...),
-		"module": options.module, "host": h.Name(),
+		"module": options.module,
 	})
 	if err != nil {
 		return err
