@@ -84,15 +84,16 @@ class _LazyModule(ModuleType):
         if name in ("__path__", "__file__", "__cached__"):  # asked by the import system itself
             raise AttributeError(name)
         with _lock:
-            loader = self.__spec__.loader if self.__spec__ is not None else None
-            if isinstance(loader, _LazyLoader):
-                self.__spec__.loader = self.__loader__ = loader.loader
+            spec: Any = self.__spec__
+            if isinstance(spec.loader, _LazyLoader):
+                lazy = spec.loader
+                spec.loader = self.__loader__ = lazy.loader
                 try:
-                    loader.loader.exec_module(self)
+                    spec.loader.exec_module(self)
                 except BaseException:
-                    self.__spec__.loader = loader
+                    spec.loader = lazy
                     raise
-                self.__class__ = ModuleType
+                self.__class__ = ModuleType  # type: ignore[assignment]  # which this one is then
             return ModuleType.__getattribute__(self, name)
 
     def __dir__(self) -> list[str]:

@@ -1,0 +1,136 @@
+"""What the embedded interpreter loads late is there all the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def slim(code: str) -> str:
+    """Run code in a fresh interpreter after imports.slim(), and give what it prints."""
+    program = f"from edged.embedded import imports\nimports.slim()\n{code}"
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_numpy_arrives_without_what_nobody_asked_for() -> None:
+    loaded = slim("import numpy, sys\nprint(*sys.modules)").split()
+    assert "numpy.linalg.linalg" in loaded
+    for late in (
+        "numpy.random.mtrand",
+        "numpy.ma.core",
+        "numpy.fft._pocketfft",
+        "numpy.polynomial.polynomial",
+        "_pickle",
+        "tempfile",
+    ):
+        assert late not in loaded
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("np.random.default_rng(1).integers(5, 6)", "5"),
+        ("np.ma.masked_array([1, 2], [True, False]).sum()", "2"),
+        ("np.fft.fft([1.0, 1.0]).real", "[2. 0.]"),
+        ("np.polynomial.Polynomial([1, 2])(3)", "7.0"),
+        ("np.ctypeslib.as_array((__import__('ctypes').c_int * 2)(4, 5))", "[4 5]"),
+        ("__import__('pickle').loads(__import__('pickle').dumps(np.arange(3)))", "[0 1 2]"),
+        ("__import__('ast').literal_eval('[1]')", "[1]"),
+        ("__import__('ipaddress').ip_address('::1')", "::1"),
+        ("__import__('platform').system()", "Linux"),
+        ("'seed' in dir(np.random)", "True"),
+        ("np.random.__name__, np.random.__file__.endswith('__init__.py')", "numpy.random True"),
+    ],
+)
+def test_it_works_when_it_is_asked_for(expression: str, value: str) -> None:
+    assert slim(f"import numpy as np\nprint({expression})") == value
+
+
+def test_asyncio_does_not_bring_openssl() -> None:
+    assert slim("import asyncio, sys\nprint('_ssl' in sys.modules)") == "False"
+
+
+def test_openssl_comes_with_the_first_use() -> None:
+    code = "import asyncio, ssl\nprint(ssl.create_default_context().check_hostname, asyncio.sslproto.SSLProtocol)"
+    assert slim(code) == "True <class 'asyncio.sslproto.SSLProtocol'>"
+
+
+def test_a_second_import_wakes_nothing() -> None:
+    code = "import ssl\nimport ssl as again, sys\nprint(ssl is again, '_ssl' in sys.modules)"
+    assert slim(code) == "True False"
+
+
+def test_threads_that_ask_at_once_all_get_it() -> None:
+    code = """
+import numpy as np, threading
+from concurrent.futures import ThreadPoolExecutor
+barrier = threading.Barrier(8)
+def ask(i):
+    barrier.wait()
+    return int(np.random.default_rng(i).integers(0, 1)) + int(np.ma.sum([1]))
+with ThreadPoolExecutor(8) as pool:
+    print(*pool.map(ask, range(8)))
+"""
+    assert slim(code) == "1 1 1 1 1 1 1 1"
+
+
+def test_a_module_that_fails_to_run_may_be_asked_again() -> None:
+    code = """
+import sys
+import ssl
+sys.modules["_ssl"] = None
+try:
+    ssl.SSLContext
+except ImportError as error:
+    print("refused")
+del sys.modules["_ssl"]
+print(ssl.SSLContext.__name__)
+"""
+    assert slim(code) == "refused\nSSLContext"
+
+
+def test_docstrings_go_and_everything_else_of_a_function_stays() -> None:
+    code = """
+import numpy as np
+from numpy.lib import twodim_base
+print(repr(twodim_base.tri.__doc__))
+print(np.eye(1), np.pad([1], 1), np.einsum("ii", np.eye(2)), [s for s in ("a", "b") if s != "a"])
+assert np.percentile([1, 2, 3], 50) == 2
+"""
+    assert slim(code).splitlines() == ["''", "[[1.]] [0 1 0] 2.0 ['b']"]
+
+
+def test_only_docstrings_are_dropped() -> None:
+    from edged.embedded.imports import _without_docstrings
+
+    source = '''
+def documented(a="kept"):
+    """Gone."""
+    return a, "kept too", [c for c in "xy" if c != "x"], (lambda: "lambda")(), list(g for g in "z")
+class Some:
+    """Stays."""
+    def method(self):
+        "gone"
+        return "kept"
+def bare(): return "kept"
+'''
+    names: dict[str, object] = {}
+    exec(_without_docstrings(compile(source, "source", "exec")), names)
+    documented, some, bare = names["documented"], names["Some"], names["bare"]
+    assert callable(documented)
+    assert callable(some)
+    assert callable(bare)
+    assert documented() == ("kept", "kept too", ["y"], "lambda", ["z"])
+    assert not documented.__doc__
+    assert some.__doc__ == "Stays."
+    assert some().method() == bare() == "kept"
+    assert not some().method.__doc__
