@@ -42,7 +42,7 @@ class Progress:
 
     def _show(self) -> None:
         self._shown = now = monotonic()
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        columns = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
         print("\r" + self.line(now)[:columns].ljust(columns), end="", file=sys.stderr, flush=True)
 
     def line(self, now: float) -> str:
