@@ -53,12 +53,16 @@ func run(args, environ []string, stdout io.Writer, stderr *os.File) int {
 	if *check {
 		return report(stderr, c.WriteCheck(stdout))
 	}
-	log, err := newLog(c, stderr)
+	var level slog.LevelVar
+	setLevel(&level, c.LogLevel)
+	handler, err := service.NewLogHandler(c.LogFormat, &level, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "edged: %v\n", err)
 		return daemon.ExitConfig
 	}
-	return daemon.Run(c, version, log)
+	return daemon.Run(daemon.Options{Config: c, Version: version, Log: slog.New(handler),
+		Reread:   func() (*config.Config, error) { return load(*file, environ, given) },
+		SetLevel: func(name string) { setLevel(&level, name) }})
 }
 
 func load(path string, environ []string, given map[string]string) (*config.Config, error) {
@@ -77,16 +81,12 @@ func load(path string, environ []string, given map[string]string) (*config.Confi
 	return c, c.Derive(memory.Surroundings())
 }
 
-func newLog(c *config.Config, stderr *os.File) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return nil, err
+// setLevel takes a value that the configuration has checked.
+func setLevel(level *slog.LevelVar, name string) {
+	var l slog.Level
+	if l.UnmarshalText([]byte(name)) == nil {
+		level.Set(l)
 	}
-	handler, err := service.NewLogHandler(c.LogFormat, level, stderr)
-	if err != nil {
-		return nil, err
-	}
-	return slog.New(handler), nil
 }
 
 func report(stderr io.Writer, err error) int {

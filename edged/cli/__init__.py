@@ -29,6 +29,7 @@ COMMANDS = {
     "keys": "make CURVE keys, and say which clients may connect over the network",
     "status": "the service: since when, restarts, what ended it, the last errors",
     "logs": "the daemon's log, by event",
+    "reload": "have the daemon read its configuration and model again",
     "doctor": "find what is missing or wrong, and say what to do",
     "completion": "print a completion script for bash, zsh or fish",
 }

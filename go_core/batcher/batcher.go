@@ -8,6 +8,7 @@ package batcher
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,7 @@ type Batcher struct {
 	next     *threads   // takes over once one of its threads has started
 	retiring []*threads // finish what they have, then end
 	watched  atomic.Pointer[dispatcher]
+	threads  sync.WaitGroup
 	queue    queue
 	rate     rate
 	held     int64 // bytes of requests and of replies that peers have not taken
@@ -82,6 +84,9 @@ func New(options Options) *Batcher {
 	b.queue.init()
 	return b
 }
+
+// SetOptions changes the bounds for what comes from now on.
+func (b *Batcher) SetOptions(options Options) { b.options = options }
 
 // Receive takes one request: it is admitted, or answered at once. It never blocks and keeps
 // no reference to its arguments. peer is the routing id, envelope whatever must come back

@@ -20,7 +20,7 @@ type threads struct {
 	away    []*batch // in flight
 	slots   []slot
 	started atomic.Int32
-	group   sync.WaitGroup
+	group   *sync.WaitGroup // of the Batcher: every generation's threads
 }
 
 // slot is what one thread is doing, for the watchdog.
@@ -36,7 +36,7 @@ type slot struct {
 // first new thread has started, and finishes what it has.
 func (b *Batcher) UseThreads(n int, clock func() time.Duration, wake func(),
 	start func(i int) (Runner, func(), error), failed func(error)) {
-	t := &threads{clock: clock, wake: wake, out: make(chan *batch), back: make(chan *batch, n), slots: make([]slot, n)}
+	t := &threads{clock: clock, wake: wake, out: make(chan *batch), back: make(chan *batch, n), slots: make([]slot, n), group: &b.threads}
 	for i := range n {
 		t.spare = append(t.spare, &batch{})
 		t.group.Add(1)
@@ -64,9 +64,7 @@ func (b *Batcher) StopThreads() {
 	for _, t := range all {
 		close(t.out)
 	}
-	for _, t := range all {
-		t.group.Wait()
-	}
+	b.threads.Wait()
 	b.runs, b.next, b.retiring = nil, nil, nil
 }
 

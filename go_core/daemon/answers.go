@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"os"
+
 	"edged/protocol"
 	"edged/status"
 )
@@ -12,12 +14,13 @@ func (d *Daemon) newReporter() *status.Reporter {
 func (d *Daemon) answer(op protocol.Op) []byte { return d.reporter.Answer(op) }
 
 func (d *Daemon) info() status.Info {
-	c, g := d.config, d.current.Load()
+	g := d.current.Load()
+	c := g.config
 	info := status.Info{Version: d.version, Host: d.host.Name(), Python: d.host.Version(), Model: g.Description.Name,
-		ModelPath: g.Description.Model, Generation: g.Number, Endpoints: d.gateway.Endpoints(), Inline: c.RunsInline(),
+		ModelPath: g.Description.Model, Generation: g.Number, Endpoints: d.gateway.Endpoints(), Inline: c.RunsInline(), PID: os.Getpid(), Reload: d.reloads.get(),
 		Limits: status.Limits{MaxMessageBytes: c.MaxMessageBytes(), MaxReviews: c.MaxReviews, MaxReviewBytes: c.MaxReviewBytes}}
 	if g.file != nil {
-		info.Labels = g.file.Description.Labels[:]
+		info.Labels, info.SHA256 = g.file.Description.Labels[:], g.file.SHA256
 	}
 	return info
 }

@@ -32,10 +32,21 @@ const (
 	ExitConfig      = 78
 )
 
+// Options is what a daemon starts with.
+type Options struct {
+	Config   *config.Config
+	Reread   func() (*config.Config, error) // the configuration as it is now, for Reload
+	SetLevel func(level string)             // of the log
+	Version  string
+	Log      *slog.Logger
+}
+
 // Daemon is one running daemon.
 type Daemon struct {
-	config   *config.Config
+	options  Options
+	config   *config.Config // that of the start; a generation has its own
 	version  string
+	reloads  reloads
 	log      *slog.Logger
 	host     *python.Host
 	batcher  *batcher.Batcher
@@ -54,9 +65,10 @@ type Daemon struct {
 
 // Run serves until a signal ends it and returns the exit code. It locks the calling
 // goroutine to its thread, which becomes the serving one.
-func Run(c *config.Config, version string, log *slog.Logger) int {
+func Run(options Options) int {
 	runtime.LockOSThread()
-	d := &Daemon{config: c, version: version, log: log, start: time.Now(), mapped: memory.ObserveRuntime()}
+	log := options.Log
+	d := &Daemon{options: options, config: options.Config, version: options.Version, log: log, start: time.Now(), mapped: memory.ObserveRuntime()}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if err := d.open(ctx); err != nil {
@@ -104,7 +116,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.keepWithinBudget()
-	d.batcher = batcher.New(d.batcherOptions())
+	d.batcher = batcher.New(d.batcherOptions(c))
 	if d.gateway, err = gateway.Open(listening); err != nil {
 		return err
 	}
@@ -112,8 +124,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	return d.use(first)
 }
 
-func (d *Daemon) batcherOptions() batcher.Options {
-	c := d.config
+func (d *Daemon) batcherOptions(c *config.Config) batcher.Options {
 	return batcher.Options{
 		MaxBatchSize: int(c.MaxBatchSize), MaxBatchTime: c.MaxBatchTime, MaxQueueDelay: c.MaxQueueDelay,
 		QueueReviews: c.QueueReviews, QueueBytes: c.QueueBytes, ClientReviews: c.ClientReviews, ClientBytes: c.ClientBytes,
@@ -131,14 +142,14 @@ func (d *Daemon) gatewayOptions() gateway.Options {
 
 // use makes g serve: on the serving goroutine, which must be the calling one, or on threads.
 func (d *Daemon) use(g *generation) error {
-	if d.config.RunsInline() {
+	if g.config.RunsInline() {
 		if d.serving == nil {
 			var err error
 			if d.serving, err = d.host.Attach(); err != nil {
 				return err
 			}
 		}
-		runner, release := g.runner(d.serving, d.config, &d.stages, d.log)
+		runner, release := g.runner(d.serving, &d.stages, d.log)
 		d.batcher.UseInline(runner, d.clock)
 		if d.release != nil {
 			d.release()
@@ -167,11 +178,11 @@ func (d *Daemon) useThreads(g *generation) {
 		}
 		own := g
 		if i > 0 {
-			if own, err = load(d.host, d.config, g.Number); err != nil {
+			if own, err = load(d.host, g.config, g.Number); err != nil {
 				return nil, nil, errors.Join(err, thread.Detach())
 			}
 		}
-		runner, release := own.runner(thread, d.config, &d.stages, d.log)
+		runner, release := own.runner(thread, &d.stages, d.log)
 		return runner, func() {
 			release()
 			own.close()
@@ -181,7 +192,7 @@ func (d *Daemon) useThreads(g *generation) {
 	failed := func(err error) {
 		d.log.Error("an interpreter thread could not start", "event", "thread_failed", "error", err.Error())
 	}
-	d.batcher.UseThreads(int(d.config.Interpreters), d.clock, d.gateway.Wake, start, failed)
+	d.batcher.UseThreads(int(g.config.Interpreters), d.clock, d.gateway.Wake, start, failed)
 }
 
 // serve runs the serving loop and everything beside it.

@@ -17,6 +17,7 @@ import (
 type generation struct {
 	Number      int64
 	Description description
+	config      *config.Config // what it was loaded by
 	handle      uint16
 	file        *model.File // nil for handler files
 	host        *python.Host
@@ -33,6 +34,11 @@ type description struct {
 
 // load has Python load what the configuration names, beside whatever is loaded already.
 func load(host *python.Host, c *config.Config, number int64) (*generation, error) {
+	if c.Handler == "" && c.Model != "" {
+		if _, _, err := model.Check(c.Model); err != nil {
+			return nil, err
+		}
+	}
 	options, err := json.Marshal(map[string]any{
 		"model": c.Model, "handler": c.Handler, "options": c.HandlerOptions, "threads": 1, "cascade": c.Cascade,
 	})
@@ -43,7 +49,7 @@ func load(host *python.Host, c *config.Config, number int64) (*generation, error
 	if err != nil {
 		return nil, explainLoad(c, err)
 	}
-	g := &generation{Number: number, host: host}
+	g := &generation{Number: number, config: c, host: host}
 	if err := json.Unmarshal(reply, &g.Description); err != nil {
 		return nil, fmt.Errorf("Python's description of what it loaded: %w", err)
 	}
@@ -75,12 +81,12 @@ func explainLoad(c *config.Config, err error) error {
 
 // runner makes what classifies on the calling thread, which must be attached, and what to
 // call when it is no longer used.
-func (g *generation) runner(thread *python.Thread, c *config.Config, stages *model.Stages, log *slog.Logger) (batcher.Runner, func()) {
+func (g *generation) runner(thread *python.Thread, stages *model.Stages, log *slog.Logger) (batcher.Runner, func()) {
 	caller := &caller{thread: thread, log: log}
 	if g.file == nil {
 		return model.NewTexts(caller, g.handle, stages), func() {}
 	}
-	classifier := g.file.NewClassifier(caller, g.handle, int(c.FeatureWorkers), stages)
+	classifier := g.file.NewClassifier(caller, g.handle, int(g.config.FeatureWorkers), stages)
 	return classifier, classifier.Close
 }
 

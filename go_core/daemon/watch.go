@@ -48,7 +48,7 @@ func (d *Daemon) becomeReady(ctx context.Context) {
 	}
 	g := d.current.Load()
 	d.log.Info("edged is ready", "event", "ready", "version", d.version, "endpoints", d.gateway.Endpoints(), "host", d.host.Name(),
-		"python", d.host.Version(), "model", g.Description.Name, "inline", d.config.RunsInline(), "after", time.Since(d.start).Round(time.Millisecond))
+		"python", d.host.Version(), "model", g.Description.Name, "inline", g.config.RunsInline(), "after", time.Since(d.start).Round(time.Millisecond))
 	if err := d.notifier.Ready(d.statusLine()); err != nil {
 		d.log.Warn("cannot reach systemd", "event", "notify_failed", "error", err.Error())
 	}
@@ -60,24 +60,26 @@ func (d *Daemon) becomeReady(ctx context.Context) {
 // Where a thread can still answer, what is in flight gets internal; a hung inline call holds
 // the only thread that owns the socket, and its clients retry.
 func (d *Daemon) watchCalls(ctx context.Context) {
-	ticker := time.NewTicker(max(d.config.HandlerTimeout/8, 10*time.Millisecond))
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		c := d.current.Load().config
+		timer.Reset(max(c.HandlerTimeout/8, 10*time.Millisecond))
 		since := d.batcher.Running()
-		if since == 0 || d.clock()-since < d.config.HandlerTimeout {
+		if since == 0 || d.clock()-since < c.HandlerTimeout {
 			continue
 		}
 		d.log.Error("a call into Python did not return within handler_timeout; the Python stacks follow on stderr",
-			"event", "handler_hung", "exit", ExitHung, "handler_timeout", d.config.HandlerTimeout)
+			"event", "handler_hung", "exit", ExitHung, "handler_timeout", c.HandlerTimeout)
 		if err := d.host.DumpTraceback(os.Stderr.Fd()); err != nil {
 			d.log.Error("no Python stacks", "event", "handler_hung", "error", err.Error())
 		}
-		if !d.config.RunsInline() {
+		if !c.RunsInline() {
 			d.failAll()
 		}
 		os.Exit(ExitHung)

@@ -32,6 +32,7 @@ type Description struct {
 type File struct {
 	Path        string
 	Description Description
+	SHA256      string // of the file, hexadecimal
 	data        []byte
 	table       *features.Table
 }
@@ -39,11 +40,15 @@ type File struct {
 // Open maps a .tflite file and reads its metadata. It checks everything that Go will read;
 // the graph itself is checked by TFLite.
 func Open(path string) (*File, error) {
+	sum, _, err := Check(path)
+	if err != nil {
+		return nil, err
+	}
 	data, err := mapFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", path, err)
 	}
-	f := &File{Path: path, data: data}
+	f := &File{Path: path, SHA256: sum, data: data}
 	if err := f.read(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w\n  remedy: use a model made by edged's training (make train), or the one that ships with it", path, err)
@@ -61,8 +66,8 @@ func mapFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > MaxSize {
-		return nil, fmt.Errorf("not a regular file of 1 to %d bytes", MaxSize)
+	if err := checkInfo(info); err != nil {
+		return nil, err
 	}
 	return syscall.Mmap(int(file.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
 }

@@ -20,7 +20,17 @@ type Info struct {
 	Generation int64    `json:"generation"`
 	Endpoints  []string `json:"endpoints"`
 	Inline     bool     `json:"inline"`
+	PID        int      `json:"pid"`
+	SHA256     string   `json:"model_sha256,omitempty"`
+	Reload     Reload   `json:"reload"`
 	Limits     Limits   `json:"limits"`
+}
+
+// Reload is what became of the last reload. Attempts grows with each, whatever its outcome.
+type Reload struct {
+	Attempts     int64    `json:"attempts"`
+	Error        string   `json:"error"`         // "": it succeeded
+	NeedsRestart []string `json:"needs_restart"` // keys that changed and can't change while the daemon runs
 }
 
 // Limits is what a client must keep to.
