@@ -121,7 +121,10 @@ def unload(options: bytes) -> bytes:
 @_guarded
 def memory(stats: bytes) -> bytes:
     """Return the interpreter's memory as JSON; ``stats`` is the text of sys._debugmallocstats(), or empty."""
-    return _OK + json.dumps({**_memory.report(stats), "handlers": sorted(_handlers)}).encode()
+    held = list(_handlers.values())
+    roots = [root for handler in held for root in handler.roots()]
+    report = _memory.report(stats, roots, sum(handler.tensor_bytes() for handler in held))
+    return _OK + json.dumps({**report, "handlers": sorted(_handlers)}).encode()
 
 
 def _shipped_model() -> str:

@@ -39,6 +39,12 @@ class Handler(Protocol):
     def process(self, packed: bytes, kind: int, n: int) -> bytes:
         """Return the reply to a record of n reviews."""
 
+    def tensor_bytes(self) -> int:
+        """Estimate the tensors it holds besides mapped weights, in bytes."""
+
+    def roots(self) -> list[object]:
+        """Return the objects by which everything it keeps can be reached."""
+
 
 class ModelHandler:
     """The built-in handler: n-gram ids through a TFLite model."""
@@ -54,6 +60,14 @@ class ModelHandler:
     def description(self) -> dict[str, Any]:
         """The model's own description, and where it lies."""
         return {**self._model.description, "model": self._path}
+
+    def tensor_bytes(self) -> int:
+        """Estimate the model's tensors, in bytes."""
+        return self._model.tensor_bytes
+
+    def roots(self) -> list[object]:
+        """Return the model."""
+        return [self._model]
 
     def process(self, packed: bytes, kind: int, n: int) -> bytes:
         """Return probabilities.
@@ -109,6 +123,14 @@ class FileHandler:
         if kind != record.TEXTS:
             raise record.RecordError(f"a handler file takes texts (kind {record.TEXTS}), not kind {kind}")
         return record.labelled(checked(self._process(record.texts(packed, n)), n))
+
+    def tensor_bytes(self) -> int:
+        """Return 0: what the file runs is its own affair."""
+        return 0
+
+    def roots(self) -> list[object]:
+        """Return the file's globals."""
+        return [vars(self._module)]
 
     def close(self) -> None:
         """Forget the file's module."""

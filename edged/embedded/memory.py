@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import sys
-from typing import Any
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST_VISITED = 50_000
+_NOT_ENTERED = (ModuleType, type, FunctionType, BuiltinFunctionType, CodeType, str, bytes, int, float)
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 
 _ARENAS = re.compile(r"(\d+) arenas \* (\d+) bytes/arena")
 _FIELDS = {
@@ -32,9 +41,62 @@ def pymalloc(stats: str) -> dict[str, int] | None:
     return found
 
 
-def report(stats: bytes) -> dict[str, Any]:
-    """Return pymalloc's arenas (from ``stats``), live blocks, garbage collections and loaded modules."""
+def array_bytes(roots: Iterable[object]) -> int:
+    """Estimate the data of numpy arrays that can be reached from roots, in bytes.
+
+    Arrays that look into another object's data count for nothing. At most `_MOST_VISITED` objects are looked
+    at, and neither modules, classes nor functions are entered: what only they lead to is not found.
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return 0
+    array = numpy.ndarray
+    seen: set[int] = set()
+    found = 0
+    waiting: list[object] = list(roots)
+    while waiting and len(seen) < _MOST_VISITED:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, _NOT_ENTERED):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, array):
+            found += thing.nbytes if thing.base is None else 0
+            waiting.append(thing.base)
+        elif isinstance(thing, _CONTAINERS) or gc.is_tracked(thing):
+            waiting.extend(gc.get_referents(thing))
+    return found
+
+
+def module_bytes() -> int:
+    """Estimate the code of the executed modules in bytes: the sizes of their bytecode files."""
+    modules = list(sys.modules.values())
+    if len(modules) != _counted[0]:
+        _counted[:] = len(modules), sum(map(_bytecode_size, modules))
+    return _counted[1]
+
+
+_counted = [0, 0]  # modules, and their bytes: neither changes often
+
+
+def _bytecode_size(module: ModuleType) -> int:
+    if type(module) is not ModuleType:
+        return 0  # lazy, not executed yet; asking it for an attribute would
+    spec = vars(module).get("__spec__")
+    try:
+        return os.stat(spec.cached).st_size
+    except (AttributeError, TypeError, OSError):
+        return 0  # built in, frozen, or compiled at every start
+
+
+def report(stats: bytes, roots: Iterable[object], tensors: int) -> dict[str, Any]:
+    """Return the account: pymalloc (from ``stats``), blocks, collections, modules, and estimates.
+
+    Arrays are sought from ``roots`` and among what was made since handlers were loaded: the rest is frozen.
+    """
     return {
+        "array_bytes": array_bytes([*roots, *gc.get_objects()[:_MOST_VISITED]]),
+        "tensor_bytes": tensors,
+        "module_bytes": module_bytes(),
         "pymalloc": pymalloc(stats.decode("ascii", "replace")),
         "allocated_blocks": sys.getallocatedblocks(),
         "gc_collections": [generation["collections"] for generation in gc.get_stats()],

@@ -70,8 +70,24 @@ def _interpreter(path: str, threads: int, *, delegates: bool) -> Any:
         raise ModelError(f"{path}: the TFLite runtime cannot load it: {error}") from None
 
 
+def _tensor_bytes(interpreter: Any, sizes: list[int]) -> int:
+    """Estimate what tensors take besides weights, in bytes.
+
+    Those that grow with a signature's size in ids are counted, from the shapes of the smallest signature; the
+    runtime lets some of them share memory, so it is an upper bound.
+    """
+    one_id = 0
+    for tensor in interpreter.get_tensor_details():
+        shape = tensor["shape"]
+        if len(shape) > 0 and shape[0] == sizes[0]:
+            one_id += int(np.prod(shape[1:])) * np.dtype(tensor["dtype"]).itemsize
+    return one_id * sum(sizes)
+
+
 class Model:
     """One model file, loaded.
+
+    ``tensor_bytes`` estimates what its tensors take besides the mapped weights.
 
     The wide part has a signature for each of a few sizes, counted in ids of
     all reviews of a call together. Ids lie end to end, so that nothing but the
@@ -91,6 +107,7 @@ class Model:
             raise ModelError(f"{path}: no signature named wide")
         self._wide = sorted((_Wide(interpreter, name) for name in names), key=lambda wide: wide.size)
         self._empty = self._part(np.zeros(2, np.uint32), np.zeros(0, np.int32))[0]
+        self.tensor_bytes = _tensor_bytes(interpreter, [wide.size for wide in self._wide])
         calibration = self.description["calibration"]
         self._scale, self._bias = np.float32(calibration["scale"]), np.float32(calibration["bias"])
 

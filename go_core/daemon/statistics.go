@@ -106,18 +106,30 @@ func (d *Daemon) memoryDetails(rows []memory.Detail) []memory.Detail {
 		return rows // a handler holds the interpreter's lock, or it is closed; the next reading asks again
 	}
 	d.reporter.Stats.SetPython(report)
+	return append(rows, pythonDetails(report)...)
+}
+
+// pythonDetails reads the rows out of what edged.embedded.memory reports.
+func pythonDetails(report []byte) (rows []memory.Detail) {
 	var python struct {
-		Pymalloc *struct {
-			Arenas int64 `json:"arenas_bytes"`
-			Blocks int64 `json:"blocks_bytes"`
+		Pymalloc struct {
+			Arenas uint64 `json:"arenas_bytes"`
+			Blocks uint64 `json:"blocks_bytes"`
 		} `json:"pymalloc"`
+		Modules uint64 `json:"module_bytes"`
+		Arrays  uint64 `json:"array_bytes"`
+		Tensors uint64 `json:"tensor_bytes"`
 	}
-	if json.Unmarshal(report, &python) == nil && python.Pymalloc != nil {
-		rows = append(rows,
-			memory.Detail{Part: memory.PartPython, Name: "arenas", Bytes: uint64(python.Pymalloc.Arenas)},
-			memory.Detail{Part: memory.PartPython, Name: "blocks", Bytes: uint64(python.Pymalloc.Blocks)})
+	if json.Unmarshal(report, &python) != nil {
+		return nil
 	}
-	return rows
+	return []memory.Detail{
+		{Part: memory.PartPython, Name: "arenas", Bytes: python.Pymalloc.Arenas},
+		{Part: memory.PartPython, Name: "blocks", Bytes: python.Pymalloc.Blocks},
+		{Part: memory.PartPython, Name: "modules", Bytes: python.Modules, Estimate: true},
+		{Part: memory.PartCHeap, Name: "numpy", Bytes: python.Arrays, Estimate: true},
+		{Part: memory.PartCHeap, Name: "tensors", Bytes: python.Tensors, Estimate: true},
+	}
 }
 
 // setModel puts what serves now into the statistics.
