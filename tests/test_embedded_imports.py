@@ -60,7 +60,10 @@ def test_asyncio_does_not_bring_openssl() -> None:
 
 
 def test_openssl_comes_with_the_first_use() -> None:
-    code = "import asyncio, ssl\nprint(ssl.create_default_context().check_hostname, asyncio.sslproto.SSLProtocol)"
+    code = """
+import asyncio, ssl
+print(ssl.create_default_context().check_hostname, asyncio.sslproto.SSLProtocol)
+"""
     assert slim(code) == "True <class 'asyncio.sslproto.SSLProtocol'>"
 
 

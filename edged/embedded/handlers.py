@@ -52,8 +52,12 @@ class ModelHandler:
     kind = "ids"
 
     def __init__(self, path: str, threads: int, cascade: str) -> None:
-        from edged.embedded.model import Model
-
+        try:
+            from edged.embedded.model import Model
+        except ModuleNotFoundError as error:
+            raise HandlerError(
+                f"the model needs {error.name}, which {sys.prefix} lacks: pip install 'edged[daemon]' there"
+            ) from None
         self._path = os.path.abspath(path)
         self._model = Model(self._path, threads=threads, cascade=cascade)
 

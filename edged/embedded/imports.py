@@ -32,6 +32,9 @@ call. Only what its importers name by ``import`` can wait; ``from`` cannot."""
 WITHOUT_DOCSTRINGS = ("numpy", "tflite_runtime", "ai_edge_litert")
 """Packages whose functions lose their docstrings, a megabyte, as under python -OO; asserts stay."""
 
+executable = sys.executable
+"""The interpreter, for whoever starts another."""
+
 _CO_OPTIMIZED = 0x1  # code of a function
 _CO_HAS_DOCSTRING = 0x4000000  # from Python 3.13 on; before, a str as first constant is the docstring
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edged.embedded import runtime
 from edged.modelfile import DESCRIPTION, ModelFileError, read_metadata
 
 if TYPE_CHECKING:
@@ -52,16 +53,7 @@ def description(path: str | Path) -> dict[str, Any]:
 
 def _interpreter(path: str, threads: int, *, delegates: bool) -> Any:
     """A TFLite interpreter of whichever runtime is installed; it maps the file, so weights are shared."""
-    try:
-        import tflite_runtime.interpreter as tflite
-    except ImportError:
-        try:
-            import ai_edge_litert.interpreter as tflite
-        except ImportError:
-            raise ModelError(
-                "neither tflite_runtime nor ai_edge_litert is installed for this Python; "
-                "install the extra: pip install 'edged[daemon]'"
-            ) from None
+    tflite = runtime.tflite()
     kinds = tflite.OpResolverType
     kind = kinds.AUTO if delegates else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
