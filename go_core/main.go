@@ -28,6 +28,7 @@ func run(args, environ []string, stdout io.Writer, stderr *os.File) int {
 	check := flags.Bool("check-config", false, "print the configuration in effect and what follows from it, and exit")
 	printDefault := flags.Bool("print-default-config", false, "print a commented configuration file, and exit")
 	showVersion := flags.Bool("version", false, "print the version, and exit")
+	try := flags.String(daemon.TryFlag, "", "load the model `FILE`, classify one review, and exit")
 	given := config.Flags(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -60,9 +61,13 @@ func run(args, environ []string, stdout io.Writer, stderr *os.File) int {
 		fmt.Fprintf(stderr, "edged: %v\n", err)
 		return daemon.ExitConfig
 	}
-	return daemon.Run(daemon.Options{Config: c, Version: version, Log: slog.New(handler),
+	options := daemon.Options{Config: c, Version: version, Log: slog.New(handler),
 		Reread:   func() (*config.Config, error) { return load(*file, environ, given) },
-		SetLevel: func(name string) { setLevel(&level, name) }})
+		SetLevel: func(name string) { setLevel(&level, name) }}
+	if *try != "" {
+		return daemon.Try(options, *try, stderr)
+	}
+	return daemon.Run(options)
 }
 
 func load(path string, environ []string, given map[string]string) (*config.Config, error) {

@@ -106,8 +106,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	c := d.config
-	d.host, err = python.Open(python.Options{Embed: c.Embed, Executable: c.Python, LibPython: c.LibPython,
-		LibMetaCall: c.MetaCallLib, Path: c.PythonPath, Log: d.log})
+	d.host, err = python.Open(pythonOptions(c, d.log))
 	if err != nil {
 		return err
 	}
@@ -122,6 +121,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	d.reporter = d.newReporter()
 	return d.use(first)
+}
+
+func pythonOptions(c *config.Config, log *slog.Logger) python.Options {
+	return python.Options{Embed: c.Embed, Executable: c.Python, LibPython: c.LibPython, LibMetaCall: c.MetaCallLib, Path: c.PythonPath, Log: log}
 }
 
 func (d *Daemon) batcherOptions(c *config.Config) batcher.Options {

@@ -35,10 +35,14 @@ type description struct {
 // load has Python load what the configuration names, beside whatever is loaded already.
 func load(host *python.Host, c *config.Config, number int64) (*generation, error) {
 	if c.Handler == "" && c.Model != "" {
-		if _, _, err := model.Check(c.Model); err != nil {
+		if err := check(c.Model); err != nil {
 			return nil, err
 		}
 	}
+	return loadUnchecked(host, c, number)
+}
+
+func loadUnchecked(host *python.Host, c *config.Config, number int64) (*generation, error) {
 	options, err := json.Marshal(map[string]any{
 		"model": c.Model, "handler": c.Handler, "options": c.HandlerOptions, "threads": 1, "cascade": c.Cascade,
 	})
