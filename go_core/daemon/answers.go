@@ -8,7 +8,9 @@ import (
 )
 
 func (d *Daemon) newReporter() *status.Reporter {
-	return &status.Reporter{Info: d.info, Stats: d.newDocument()}
+	document := d.newDocument()
+	d.document.Store(document)
+	return &status.Reporter{Info: d.info, Stats: document}
 }
 
 func (d *Daemon) answer(op protocol.Op) []byte { return d.reporter.Answer(op) }

@@ -15,9 +15,11 @@ import (
 	"edged/config"
 	"edged/gateway"
 	"edged/memory"
+	"edged/metrics"
 	"edged/model"
 	"edged/python"
 	"edged/service"
+	"edged/stats"
 	"edged/status"
 )
 
@@ -58,9 +60,12 @@ type Daemon struct {
 	mapped   memory.Runtime // what Go had mapped before anything else
 	guard    *memory.Guard
 	current  atomic.Pointer[generation]
-	serving  *python.Thread // inline: the serving goroutine's
-	release  func()         // ends what the inline runner of the current generation started
-	metrics  *os.File       // listening socket passed by systemd, or nil
+	serving  *python.Thread    // inline: the serving goroutine's
+	release  func()            // ends what the inline runner of the current generation started
+	metrics  *metrics.Listener // nil: nobody is told over HTTP
+	document atomic.Pointer[stats.Document]
+	ready    atomic.Bool // a review has gone through the whole path
+	draining atomic.Bool
 }
 
 // Run serves until a signal ends it and returns the exit code. It locks the calling
@@ -81,9 +86,10 @@ func Run(options Options) int {
 
 func exitCode(err error) int {
 	var bind *gateway.BindError
+	var listen *metrics.ListenError
 	var fault configError
 	switch {
-	case errors.As(err, &bind):
+	case errors.As(err, &bind), errors.As(err, &listen):
 		return ExitBind
 	case errors.As(err, &fault):
 		return ExitConfig
@@ -103,6 +109,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	go d.notifier.ExtendWhile(starting, service.LongestLoad)
 	listening := d.gatewayOptions()
 	if err := d.listenOn(ctx, &listening); err != nil {
+		return err
+	}
+	if err := d.serveMetrics(ctx); err != nil {
 		return err
 	}
 	c := d.config
@@ -200,7 +209,7 @@ func (d *Daemon) useThreads(g *generation) {
 
 // serve runs the serving loop and everything beside it.
 func (d *Daemon) serve(ctx context.Context, cancel context.CancelFunc) int {
-	lifecycle := &service.Lifecycle{Notifier: d.notifier, Log: d.log, Drain: d.gateway.Drain, Reload: d.Reload,
+	lifecycle := &service.Lifecycle{Notifier: d.notifier, Log: d.log, Drain: d.drain, Reload: d.Reload,
 		Patience: d.config.DrainTimeout + closing, Status: d.statusLine, Exit: os.Exit}
 	go lifecycle.Run(ctx)
 	go d.watchCalls(ctx)

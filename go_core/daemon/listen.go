@@ -3,9 +3,9 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"edged/gateway"
+	"edged/metrics"
 	"edged/service"
 )
 
@@ -49,7 +49,9 @@ func (d *Daemon) take(s service.PassedSocket, options *gateway.Options) error {
 		}
 		options.Passed = append(options.Passed, gateway.Listener{FD: s.FD, Endpoint: endpoint})
 	case passedMetrics:
-		d.metrics = os.NewFile(uintptr(s.FD), s.Name)
+		if d.metrics, err = metrics.Adopt(s.FD); err != nil {
+			return err
+		}
 	default:
 		return fmt.Errorf("systemd passed the socket %s as %q, which edged does not know\n  remedy: write FileDescriptorName=%s or =%s in its unit",
 			endpoint, s.Name, passedRouter, passedMetrics)

@@ -46,6 +46,7 @@ func (d *Daemon) becomeReady(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
+	d.ready.Store(true)
 	g := d.current.Load()
 	d.log.Info("edged is ready", "event", "ready", "version", d.version, "endpoints", d.gateway.Endpoints(), "host", d.host.Name(),
 		"python", d.host.Version(), "model", g.Description.Name, "inline", g.config.RunsInline(), "after", time.Since(d.start).Round(time.Millisecond))
