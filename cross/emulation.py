@@ -1,8 +1,8 @@
 """Programs of other architectures on this machine, through qemu-user: whole trees and all their children.
 
 Where the machine doesn't run them anyway, the emulators are registered with the kernel (binfmt_misc) inside a
-user namespace that ends with the command, so that nothing of the machine changes. That takes Linux 6.7 or newer
-and root.
+user namespace that ends with the command, so that nothing of the machine changes. That takes Linux 6.7 or
+newer and root.
 """
 
 from __future__ import annotations
