@@ -49,6 +49,15 @@ deb: cross ## Build the Debian packages for the three: dist
 	@bootstrap/debian debhelper scdoc
 	@python -m cross.deb
 
+NATIVE = $(shell dpkg --print-architecture)
+machine: $(ENV) ## Build this machine's package, and what its tests under a real systemd need
+	@bootstrap/debian debhelper scdoc systemd-container mmdebstrap
+	@python -m cross.build $(NATIVE)
+	@python -m cross.deb $(NATIVE)
+
+service-test: build machine ## Test the installed service under a real systemd, its security and its keys
+	@python -m pytest tests/test_service.py tests/test_security.py tests/test_curve.py
+
 sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
 	@python -m cross.sysroot $(if $(REFRESH),--refresh)
 

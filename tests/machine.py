@@ -32,6 +32,8 @@ PACKAGES = (
     "python3-systemd", "python3-zmq", "systemd", "systemd-sysv",
 )  # fmt: skip
 TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "nsenter": "util-linux"}
+# MetaCall is where its own installer puts it, on this system and then in the machine.
+METACALL = ("/usr/local/lib", "/usr/local/share/metacall")
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -110,6 +112,7 @@ class Machine:
             "--keep-unit",
             "--console=pipe",
             f"--bind-ro={deb}:/edged.deb",
+            *(f"--bind-ro={path}" for path in METACALL if Path(path).exists()),
             "systemd.mask=systemd-networkd.service",
         ]
         with self.console.open("wb") as console:
@@ -171,6 +174,11 @@ class Machine:
             raise MachineError(f"{command!r} gave {done.returncode}:\n{done.stdout}")
         return done.stdout
 
+    @property
+    def socket(self) -> str:
+        """The daemon's unix socket, seen from here, as a ZeroMQ endpoint."""
+        return f"ipc://{self.path('/run/edged/edged.sock')}"
+
     def path(self, path: str) -> Path:
         """A file of the machine, seen from here."""
         return Path(f"/proc/{self.pid}/root{path}")
@@ -181,6 +189,10 @@ class Machine:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(mode)
+
+    def remove(self, path: str) -> None:
+        """Remove a file of the machine, if it is there."""
+        self.path(path).unlink(missing_ok=True)
 
     def show(self, unit: str, *names: str) -> dict[str, str]:
         """Properties of a unit, as systemctl shows them."""

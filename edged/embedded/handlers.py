@@ -17,7 +17,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.embedded import record
+from edged.embedded import logs, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,6 +171,7 @@ def execute(path: str, name: str) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    logs.connect()
     return module
 
 

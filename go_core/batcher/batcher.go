@@ -31,6 +31,8 @@ type Options struct {
 
 	// Short says that the memory limit is near; nil: never.
 	Short func() bool
+	// Refused hears of every request that is answered with an error at once; nil: nobody does.
+	Refused func(code protocol.Code)
 	// Answer returns the JSON object that answers stats, health or info.
 	Answer func(op protocol.Op) []byte
 }
@@ -125,6 +127,9 @@ func (b *Batcher) refuse(r *request, peer []byte, fault *protocol.Error) {
 	out := b.newReply(peer, r.envelope)
 	out.body = protocol.AppendError(out.body, r.ID, fault)
 	b.push(out)
+	if b.options.Refused != nil {
+		b.options.Refused(fault.Code)
+	}
 	b.countFailure(fault.Code)
 	b.recycle(r)
 }

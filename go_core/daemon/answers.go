@@ -13,6 +13,11 @@ func (d *Daemon) newReporter() *status.Reporter {
 	return &status.Reporter{Info: d.info, Stats: document}
 }
 
+// logRefusal says that a request was refused and why, never what was in it; a flood of them becomes one line.
+func (d *Daemon) logRefusal(code protocol.Code) {
+	d.log.Warn("request refused", "event", "refused", "code", string(code))
+}
+
 func (d *Daemon) answer(op protocol.Op) []byte { return d.reporter.Answer(op) }
 
 func (d *Daemon) info() status.Info {

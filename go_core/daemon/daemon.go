@@ -140,7 +140,7 @@ func (d *Daemon) batcherOptions(c *config.Config) batcher.Options {
 	return batcher.Options{
 		MaxBatchSize: int(c.MaxBatchSize), MaxBatchTime: c.MaxBatchTime, MaxQueueDelay: c.MaxQueueDelay,
 		QueueReviews: c.QueueReviews, QueueBytes: c.QueueBytes, ClientReviews: c.ClientReviews, ClientBytes: c.ClientBytes,
-		MaxReviews: int(c.MaxReviews), MaxReviewBytes: int(c.MaxReviewBytes), Short: d.guard.Short, Answer: d.answer,
+		MaxReviews: int(c.MaxReviews), MaxReviewBytes: int(c.MaxReviewBytes), Short: d.guard.Short, Answer: d.answer, Refused: d.logRefusal,
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // RateLimited wraps a handler so that a flood of one event writes at most burst lines per window, then one line that
-// says how many were suppressed. Boards log to SD cards. Events are told apart by the attribute "event", else by message.
+// says how many were suppressed. Boards log to SD cards. Events are told apart by the attributes "event" and "code", else
+// by message.
 type RateLimited struct {
 	next    slog.Handler
 	limits  *limits
@@ -43,29 +44,35 @@ func (h *RateLimited) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h *RateLimited) Handle(ctx context.Context, r slog.Record) error {
-	event := h.event
-	if event == "" && !h.grouped {
+	event, code := h.event, ""
+	if !h.grouped {
 		r.Attrs(func(a slog.Attr) bool {
-			if a.Key == "event" {
+			switch a.Key {
+			case "event":
 				event = a.Value.String()
+			case "code":
+				code = a.Value.String()
 			}
-			return event == ""
+			return true
 		})
 	}
-	key := event
-	if key == "" {
+	key := event + "\x00" + code
+	if event == "" {
 		key = r.Message
 	}
-	if !h.limits.admit(key, func(n int64) { h.summarize(r, event, n) }) {
+	if !h.limits.admit(key, func(n int64) { h.summarize(r, event, code, n) }) {
 		return nil
 	}
 	return h.next.Handle(ctx, r)
 }
 
-func (h *RateLimited) summarize(r slog.Record, event string, suppressed int64) {
+func (h *RateLimited) summarize(r slog.Record, event, code string, suppressed int64) {
 	summary := slog.NewRecord(time.Now(), r.Level, "suppressed similar messages: "+r.Message, 0)
 	if event != "" && h.event == "" {
 		summary.AddAttrs(slog.String("event", event))
+	}
+	if code != "" {
+		summary.AddAttrs(slog.String("code", code))
 	}
 	summary.AddAttrs(slog.Int64("suppressed", suppressed), slog.Duration("window", h.limits.window))
 	_ = h.next.Handle(context.Background(), summary) // nowhere left to report to

@@ -53,12 +53,12 @@ func TestFloodWritesABurstThenOneSummary(t *testing.T) {
 	for range 100_000 {
 		log.Warn("refused", "event", "bad_request", "code", "bad_request")
 	}
-	log.Warn("refused", "event", "busy")
+	log.Warn("refused", "event", "bad_request", "code", "busy")
 	if got := out.take(); len(got) != 3 {
 		t.Errorf("%d lines: %q", len(got), got)
 	}
 	endWindows()
-	want := `level=WARN msg="suppressed similar messages: refused" event=bad_request suppressed=99998 window=10s`
+	want := `level=WARN msg="suppressed similar messages: refused" event=bad_request code=bad_request suppressed=99998 window=10s`
 	if got := out.take(); len(got) != 1 || got[0] != want {
 		t.Errorf("after the window: %q", got)
 	}
