@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import AsyncIterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, Union, overload
 
@@ -16,7 +17,7 @@ from edged.errors import ClosedError, EdgedError, ReplyNotUnderstood
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -271,15 +272,9 @@ class AsyncClient:
 
 
 async def _batches(texts: Texts, limit: int) -> AsyncIterator[list[str]]:
-    if not hasattr(texts, "__aiter__"):
+    if isinstance(texts, AsyncIterable):
+        async for batch in bulk.async_batches(texts, limit):
+            yield batch
+    else:
         for batch in bulk.batches(texts, limit):
             yield batch
-        return
-    group = bulk.Batch(limit)
-    async for text in texts:
-        group.add(text)
-        if group.full:
-            yield group
-            group = bulk.Batch(limit)
-    if group:
-        yield group

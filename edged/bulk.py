@@ -8,45 +8,58 @@ from edged.errors import ModelError, ReplyError, ReplyNotUnderstood, TooLarge
 from edged.protocol import Prediction, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
 BATCH = 64
 WINDOW = 4
-BATCH_BYTES = 256 * 1024
+# Well below the daemon's smallest max_message_bytes, quotes and line ends escaped.
+BATCH_BYTES = 64 * 1024
 # One review can bring these upon its whole request, which is then halved until that review stands alone.
 SPOILERS = (TooLarge, ModelError)
 
 Outcome = Union[Prediction, ReplyError]
 
 
-class Batch(list[str]):
-    """Reviews for one request, at most `limit` of them and about `BATCH_BYTES`."""
+class Batches:
+    """Cuts texts into requests: at most `limit` each, and about `BATCH_BYTES` unless one alone is longer."""
 
-    def __init__(self, limit: int = BATCH) -> None:
-        super().__init__()
+    def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._texts: list[str] = []
         self._size = 0
 
-    def add(self, text: str) -> None:
-        """Append a review."""
-        self.append(text)
-        self._size += len(text)
+    def add(self, text: str) -> Iterator[list[str]]:
+        """Take a text; gives the batches that this completes."""
+        size = len(text) if text.isascii() else len(text.encode(errors="replace"))
+        if self._size + size > BATCH_BYTES:
+            yield from self.rest()
+        self._texts.append(text)
+        self._size += size
+        if len(self._texts) == self._limit:
+            yield from self.rest()
 
-    @property
-    def full(self) -> bool:
-        """Whether it should be sent before the next review is added."""
-        return len(self) >= self._limit or self._size >= BATCH_BYTES
+    def rest(self) -> Iterator[list[str]]:
+        """What is left, if anything."""
+        texts, self._texts, self._size = self._texts, [], 0
+        if texts:
+            yield texts
 
 
 def batches(texts: Iterable[str], limit: int) -> Iterator[list[str]]:
     """`texts` cut into batches."""
-    batch = Batch(limit)
+    cut = Batches(limit)
     for text in texts:
-        batch.add(text)
-        if batch.full:
+        yield from cut.add(text)
+    yield from cut.rest()
+
+
+async def async_batches(texts: AsyncIterable[str], limit: int) -> AsyncIterator[list[str]]:
+    """`texts` cut into batches."""
+    cut = Batches(limit)
+    async for text in texts:
+        for batch in cut.add(text):
             yield batch
-            batch = Batch(limit)
-    if batch:
+    for batch in cut.rest():
         yield batch
 
 

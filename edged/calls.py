@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 REFUSALS = (Busy, Draining, Unavailable)
 MAX_PAUSE_S = 5.0
 DEFAULT_PAUSE_S = 0.1
-# libzmq closes a connection that sends a frame over MAXMSGSIZE: this large, and cut off twice, is that.
-SUSPECT_BYTES = 1 << 20
+# libzmq closes a connection that sends a frame over MAXMSGSIZE: this large, and cut off three times, is that.
+SUSPECT_BYTES = 64 << 10
+CUT_OFFS = 3
 
 
 class Call:
@@ -117,7 +118,7 @@ class Calls:
             if not call.sends or id(call) in waiting:
                 continue
             call.lost += 1
-            if call.lost > 1 and len(call.body) >= SUSPECT_BYTES:
+            if call.lost >= CUT_OFFS and len(call.body) >= SUSPECT_BYTES:
                 self._finish(call, _cut_off(call))
                 finished.append(call)
             elif self._retries:

@@ -243,8 +243,9 @@ def test_bulk_reads_no_further_ahead_than_its_window(endpoint: str) -> None:
 
 def test_bulk_cuts_batches_by_bytes_too(endpoint: str) -> None:
     with scripted(endpoint) as service, Client(endpoint) as client:
-        assert len(list(client.classify_many(["x" * 100_000] * 10, batch=64))) == 10
-        assert [len(request.texts) for request in service.requests] == [3, 3, 3, 1]
+        texts = ["x" * 20_000] * 7 + ["é" * 10_000] * 4 + ["x" * 100_000] * 2 + ["short"]
+        assert len(list(client.classify_many(texts, batch=64))) == len(texts)
+        assert [len(request.texts) for request in service.requests] == [3, 3, 3, 2, 1, 1, 1]
 
 
 def test_bulk_of_nothing_sends_nothing(endpoint: str) -> None:

@@ -57,7 +57,7 @@ def parser(*loaded: str) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = root.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
+    commands = root.add_subparsers(prog="edgectl", dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name, description=summary.capitalize() + ".", formatter_class=argparse.RawDescriptionHelpFormatter
