@@ -131,13 +131,16 @@ func applyFile(keys []*Key, file File) (faults []error) {
 	return faults
 }
 
+// clientVariables are read by the clients and edgectl, and may well be exported where the daemon starts.
+var clientVariables = map[string]bool{"EDGED_ENDPOINT": true, "EDGED_SERVER_KEY": true, "EDGED_CLIENT_KEY": true}
+
 // applyEnviron ignores EDGED_ variables that are no keys (clients and tests have some of their
 // own), unless one is nearly a key: that is a typo.
 func applyEnviron(keys []*Key, environ []string) (faults []error) {
 	for _, pair := range environ {
 		name, text, _ := strings.Cut(pair, "=")
 		tail, ours := strings.CutPrefix(name, "EDGED_")
-		if !ours {
+		if !ours || clientVariables[name] {
 			continue
 		}
 		k := findEnv(keys, name)

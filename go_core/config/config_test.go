@@ -37,6 +37,14 @@ func TestPrecedenceRisesFromFileToVariableToFlag(t *testing.T) {
 	}
 }
 
+func TestVariablesOfTheClientsAreNoTypos(t *testing.T) {
+	for name := range clientVariables {
+		if _, err := Load(write(t, ""), []string{name + "=ipc:///tmp/s"}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestFaultsNameKeyValueRangeAndRemedy(t *testing.T) {
 	for _, tc := range []struct {
 		name, file string
