@@ -45,27 +45,28 @@ type Options struct {
 
 // Daemon is one running daemon.
 type Daemon struct {
-	options  Options
-	config   *config.Config // that of the start; a generation has its own
-	version  string
-	reloads  reloads
-	log      *slog.Logger
-	host     *python.Host
-	batcher  *batcher.Batcher
-	gateway  *gateway.Gateway
-	notifier *service.Notifier
-	reporter *status.Reporter
-	stages   model.Stages
-	start    time.Time
-	mapped   memory.Runtime // what Go had mapped before anything else
-	guard    *memory.Guard
-	current  atomic.Pointer[generation]
-	serving  *python.Thread    // inline: the serving goroutine's
-	release  func()            // ends what the inline runner of the current generation started
-	metrics  *metrics.Listener // nil: nobody is told over HTTP
-	document atomic.Pointer[stats.Document]
-	ready    atomic.Bool // a review has gone through the whole path
-	draining atomic.Bool
+	options     Options
+	config      *config.Config // that of the start; a generation has its own
+	version     string
+	reloads     reloads
+	log         *slog.Logger
+	host        *python.Host
+	batcher     *batcher.Batcher
+	gateway     *gateway.Gateway
+	notifier    *service.Notifier
+	reporter    *status.Reporter
+	stages      model.Stages
+	start       time.Time
+	mapped      memory.Runtime // what Go had mapped before anything else
+	guard       *memory.Guard
+	descriptors int // open when the daemon was ready: the rest are clients
+	current     atomic.Pointer[generation]
+	serving     *python.Thread    // inline: the serving goroutine's
+	release     func()            // ends what the inline runner of the current generation started
+	metrics     *metrics.Listener // nil: nobody is told over HTTP
+	document    atomic.Pointer[stats.Document]
+	ready       atomic.Bool // a review has gone through the whole path
+	draining    atomic.Bool
 }
 
 // Run serves until a signal ends it and returns the exit code. It locks the calling

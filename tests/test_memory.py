@@ -1,0 +1,235 @@
+"""The memory ledger of the real daemon: what is allocated on purpose is found in its row."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+import zmq
+
+from edged.client import Client
+from tests.daemon import BINARY, Daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIB = 1 << 20
+PARTS = {"go", "python", "c_heap", "model", "libraries", "binary", "stacks", "other"}
+
+ALLOCATES = """
+import time
+import numpy as np
+
+kept = []
+
+def process_batch(texts):
+    for text in texts:
+        what, _, mib = text.partition(" ")
+        if what == "numpy":
+            kept.append(np.ones(int(mib) << 20, np.uint8))
+        elif what == "objects":  # 128 bytes each, in pymalloc's largest but three classes
+            kept.append([bytes(95) for _ in range((int(mib) << 20) // 128)])
+        elif what == "wait":
+            time.sleep(float(mib))
+    return [("positive", 1.0)] * len(texts)
+"""
+
+
+def reading(client: Client) -> dict[str, Any]:
+    """A reading of the ledger that began after this call."""
+    asked = time.monotonic()
+    while True:
+        stats: dict[str, Any] = client.stats()
+        if "process" in stats and stats["age_ms"] / 1000 < time.monotonic() - asked:
+            return stats
+        time.sleep(0.05)
+
+
+def parts(stats: dict[str, Any]) -> dict[str, int]:
+    """PSS of each part, in bytes."""
+    return {name: part["pss"] for name, part in stats["memory"]["parts"].items()}
+
+
+def rollup(pid: int) -> dict[str, int]:
+    """The kernel's own sum over a process's mappings, in bytes."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return {name: int(kib) * 1024 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
+
+
+@pytest.fixture
+def allocating(make_daemon: Callable[..., Daemon]) -> Iterator[tuple[Daemon, Client]]:
+    """A daemon whose handler allocates what it is told, and its client."""
+    daemon = make_daemon(stats_interval="1s", client_bytes="64MiB", queue_bytes="128MiB")
+    daemon.handler(ALLOCATES)
+    daemon.start()
+    with Client(daemon.endpoint, timeout=60) as client:
+        yield daemon, client
+
+
+def test_parts_add_up_to_what_the_kernel_says(daemon: Daemon) -> None:
+    """The parts sum to the process's PSS, which is that of /proc within 3 %."""
+    with Client(daemon.endpoint) as client:
+        client.classify(["A fine wine."] * 100)
+        earlier = rollup(daemon.pid)
+        stats = reading(client)
+        later = rollup(daemon.pid)
+    process = stats["process"]
+    found = parts(stats)
+    assert set(found) == PARTS
+    assert sum(found.values()) == process["pss"]
+    for name, field in (("pss", "Pss"), ("rss", "Rss")):
+        low, high = sorted((earlier[field], later[field]))
+        assert 0.97 * low < process[name] < 1.03 * high, name
+    assert process["uss"] <= process["pss"] <= process["rss"] <= process["peak_rss"]
+    assert found["model"] > 0
+    assert found["other"] < 0.01 * process["pss"]
+    paths = [file["path"] for file in stats["memory"]["files"]]
+    assert str(BINARY.resolve()) in paths
+    assert any(path.endswith(".tflite") for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("what", "part", "estimate"), [("numpy", "c_heap", "numpy"), ("objects", "python", None)]
+)
+def test_what_python_allocates_is_found_in_its_row(
+    allocating: tuple[Daemon, Client], what: str, part: str, estimate: str | None
+) -> None:
+    """Arrays grow the C heap, small objects pymalloc's arenas, and neither anything else."""
+    _, client = allocating
+    amount = 24 * MIB
+    before = reading(client)
+    client.classify(f"{what} 24")
+    after = reading(client)
+    grown = {name: size - parts(before)[name] for name, size in parts(after).items()}
+    assert grown[part] == pytest.approx(amount, rel=0.05)
+    # A list holds its objects by pointers, which are of the C heap: 8 bytes for 128.
+    beside = amount / 16 if what == "objects" else 0
+    # Pages of files come and go with use: released at the start, they are mapped again.
+    for other in PARTS - {part, "binary", "libraries", "model"}:
+        assert abs(grown[other] - (beside if other == "c_heap" else 0)) < 0.05 * amount, other
+    growth = {name: after["memory"]["parts"][name]["growth"] for name in PARTS}
+    assert growth[part] == pytest.approx(amount, rel=0.05), "growth since start names what leaks"
+    if estimate is not None:
+        rows = after["memory"]["parts"][part]["estimated"]
+        assert rows[estimate] == pytest.approx(amount, rel=0.15)
+
+
+def test_queued_requests_are_found_in_gos_row(allocating: tuple[Daemon, Client]) -> None:
+    """While the handler is busy, requests wait in Go's heap and are counted as the queue."""
+    daemon, client = allocating
+    before = reading(client)
+    body = json.dumps({"text": "wine " + "x" * 60_000}).encode()
+    count = 400
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.sndhwm = 0
+        socket.connect(daemon.endpoint)
+        socket.send(b'{"text":"wait 6"}')
+        time.sleep(0.5)
+        for _ in range(count):
+            socket.send(body)
+        amount = count * len(body)
+        queued = 0
+        deadline = time.monotonic() + 5
+        while queued < 0.95 * amount and time.monotonic() < deadline:
+            after = reading(client)
+            queued = after["memory"]["parts"]["go"]["counted"]["queue"]
+        assert queued == pytest.approx(amount, rel=0.05)
+        grown = parts(after)["go"] - parts(before)["go"]
+        assert grown == pytest.approx(amount, rel=0.25), (
+            "between collections Go's heap holds some garbage too"
+        )
+        for _ in range(count + 1):
+            assert socket.poll(30_000)
+            assert b"positive" in socket.recv()
+
+
+def test_connections_are_estimated_for_zeromq(make_daemon: Callable[..., Daemon]) -> None:
+    """64 clients show as ZeroMQ's share of the C heap, within 15 % of what they grow it by."""
+    daemon = make_daemon(stats_interval="1s").start()
+    with Client(daemon.endpoint) as client, zmq.Context() as context, contextlib.ExitStack() as stack:
+        before = reading(client)
+        for _ in range(64):
+            socket = stack.enter_context(context.socket(zmq.DEALER))
+            socket.linger = 0
+            socket.connect(daemon.endpoint)
+            socket.send(b'{"text":"good"}')
+            assert socket.poll(10_000)
+            socket.recv()
+        after = reading(client)
+    rows = [stats["memory"]["parts"]["c_heap"] for stats in (before, after)]
+    estimated = rows[1]["estimated"]["zeromq"] - rows[0]["estimated"]["zeromq"]
+    assert estimated == pytest.approx(rows[1]["pss"] - rows[0]["pss"], rel=0.15)
+
+
+def test_numpys_lazy_parts_stay_whole_for_handlers(make_daemon: Callable[..., Daemon]) -> None:
+    """Submodules of numpy that are not loaded at start work when a handler comes to use them."""
+    daemon = make_daemon()
+    daemon.handler(
+        "import numpy as np\n"
+        "def process_batch(texts):\n"
+        "    values = np.random.default_rng(1).normal(size=64)\n"
+        "    spectrum = np.abs(np.fft.rfft(values)).sum()\n"
+        "    fit = np.polynomial.Polynomial.fit(np.arange(64), values, 3)(1.0)\n"
+        "    masked = np.ma.masked_less(values, 0).mean()\n"
+        "    pointer = np.ctypeslib.as_ctypes(values)[0]\n"
+        "    assert np.isfinite([spectrum, fit, masked, pointer]).all()\n"
+        "    return [('positive', 0.5)] * len(texts)\n"
+    )
+    daemon.start()
+    with Client(daemon.endpoint) as client:
+        assert client.classify("wine").label == "positive"
+
+
+def test_check_config_prints_the_budget(tmp_path: Path) -> None:
+    """--check-config says what follows from memory.limit, and refuses a limit that can't hold the daemon."""
+    file = tmp_path / "edged.toml"
+    file.write_text('[memory]\nlimit = "64MiB"\n')
+    printed = subprocess.run(
+        [BINARY, "--config", file, "--check-config"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert printed.returncode == 0, printed.stderr
+    for name in ("max_message_bytes", "go_memory_limit", "queue_bytes", "recv_hwm", "worst_case"):
+        assert re.search(rf"^# {name} +[1-9]\d* ", printed.stdout, re.MULTILINE), name
+    file.write_text('[memory]\nlimit = "40MiB"\n')
+    refused = subprocess.run(
+        [BINARY, "--config", file], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert refused.returncode == 78
+    assert "memory.limit = 40 MiB" in refused.stderr
+    assert "remedy" in refused.stderr
+
+
+def test_statistics_are_published(make_daemon: Callable[..., Daemon]) -> None:
+    """The PUB socket sends the same document every stats_interval."""
+    daemon = make_daemon(stats_interval="1s")
+    endpoint = f"ipc://{daemon.folder}/p"
+    daemon.settings["stats_endpoint"] = endpoint
+    daemon.start()
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.subscribe(b"stats")
+        socket.connect(endpoint)
+        documents = []
+        for _ in range(2):
+            assert socket.poll(10_000)
+            topic, text = socket.recv_multipart()
+            assert topic == b"stats"
+            documents.append(json.loads(text))
+    assert set(documents[1]) >= {
+        "process",
+        "memory",
+        "cgroup",
+        "system",
+        "counters",
+        "latency",
+        "queue",
+        "python",
+        "model",
+    }
+    assert 0.5 < documents[1]["uptime_seconds"] - documents[0]["uptime_seconds"] < 10
