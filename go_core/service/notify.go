@@ -16,7 +16,7 @@ import (
 // The zero value and nil say nothing to nobody: a daemon started by hand needs no special case.
 // Its methods may be called from any goroutine.
 type Notifier struct {
-	address *unix.SockaddrUnix
+	socket string
 }
 
 // NewNotifier reads NOTIFY_SOCKET and removes it from the environment, so that no child process speaks for the service.
@@ -32,11 +32,11 @@ func NewNotifier() (*Notifier, error) {
 	if name[0] != '/' && name[0] != '@' {
 		return nil, fmt.Errorf("NOTIFY_SOCKET=%q is neither an absolute path nor an abstract socket (@...)", name)
 	}
-	return &Notifier{address: &unix.SockaddrUnix{Name: name}}, nil
+	return &Notifier{socket: name}, nil
 }
 
 // Managed says whether a service manager listens.
-func (n *Notifier) Managed() bool { return n != nil && n.address != nil }
+func (n *Notifier) Managed() bool { return n != nil && n.socket != "" }
 
 // Ready ends start-up, or a reload. status is the line `systemctl status` shows.
 func (n *Notifier) Ready(status string) error { return n.send("READY=1", statusLine(status)) }
@@ -101,14 +101,15 @@ func (n *Notifier) send(assignments ...string) error {
 	}
 	defer unix.Close(fd) //nolint:errcheck // a datagram already sent
 	message := []byte(strings.Join(assignments, "\n"))
+	address := &unix.SockaddrUnix{Name: n.socket} // one for each call: Sendto writes into it
 	for {
-		err = unix.Sendto(fd, message, unix.MSG_NOSIGNAL, n.address)
+		err = unix.Sendto(fd, message, unix.MSG_NOSIGNAL, address)
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot notify the service manager at %s (%s): %w", n.address.Name, assignments[0], err)
+		return fmt.Errorf("cannot notify the service manager at %s (%s): %w", n.socket, assignments[0], err)
 	}
 	return nil
 }
