@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
@@ -82,7 +82,7 @@ def test_what_was_admitted_is_answered_and_later_requests_get_draining(
         while '"event":"drain"' not in daemon.log:
             time.sleep(0.005)
         dealer.send_json({"id": "late", "text": "x"})
-        replies = {}
+        replies: dict[object, Any] = {}
         while len(replies) < 100:
             reply = json.loads(dealer.recv())
             assert reply["id"] not in replies
@@ -139,8 +139,8 @@ class hanging:  # noqa: N801 - reads as a statement
 
     def __init__(self, daemon: Daemon) -> None:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.linger = 0
-        self.socket.rcvtimeo = 10_000
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.RCVTIMEO, 10_000)
         self.socket.connect(daemon.endpoint)
         self.socket.send_json({"text": "hang"})
         time.sleep(0.2)

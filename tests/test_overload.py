@@ -27,7 +27,7 @@ class Flooder:
     def __init__(self, daemon: Daemon, outstanding: int, texts: int = 1) -> None:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.set_hwm(0)
-        self.socket.linger = 0
+        self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.connect(daemon.endpoint)
         self.waiting = set(range(outstanding))
         self.texts = texts

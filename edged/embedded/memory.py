@@ -81,10 +81,10 @@ _counted = [0, 0]  # modules, and their bytes: neither changes often
 def _bytecode_size(module: ModuleType) -> int:
     if type(module) is not ModuleType:
         return 0  # lazy, not executed yet; asking it for an attribute would
-    spec = vars(module).get("__spec__")
+    cached = getattr(vars(module).get("__spec__"), "cached", None)
     try:
-        return os.stat(spec.cached).st_size
-    except (AttributeError, TypeError, OSError):
+        return os.stat(cached).st_size if cached else 0
+    except OSError:
         return 0  # built in, frozen, or compiled at every start
 
 
