@@ -15,7 +15,7 @@ import zmq
 
 from edged.baselines.answers import Answers, Counters
 from edged.baselines.scorer import Scorer
-from edged.baselines.serving import HIGH_WATER_MARK, StopSignal, bind, notify, send
+from edged.baselines.serving import DRAIN_S, HIGH_WATER_MARK, StopSignal, bind, notify, send
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("edged.baselines")
 
 START_S = 60.0
-DRAIN_S = 10.0
+READY = "ready"
 
 
 def serve(endpoint: str, model: str, workers: int) -> None:
@@ -50,22 +50,16 @@ def serve(endpoint: str, model: str, workers: int) -> None:
 
 
 def _forward(front: zmq.Socket[bytes], back: zmq.Socket[bytes], pool: _Pool, stop: StopSignal) -> None:
-    """Move requests to the workers, round-robin, and their replies back."""
+    """Move requests to the workers, round-robin, and replies back, until told to stop and all is answered."""
+    poller = zmq.Poller()
+    for descriptor in (back, stop.fileno(), *pool.descriptors):
+        poller.register(descriptor, zmq.POLLIN)
     outstanding = 0
+    # No more than the workers can hold: the rest waits in ZeroMQ, which pushes back.
     most = pool.size * HIGH_WATER_MARK
     give_up = float("inf")
-    poller = zmq.Poller()
-    poller.register(back, zmq.POLLIN)
-    poller.register(stop.fileno(), zmq.POLLIN)
-    for descriptor in pool.descriptors:
-        poller.register(descriptor, zmq.POLLIN)
-    while outstanding or not stop.seen:
-        if stop.seen and give_up == float("inf"):
-            notify("STOPPING=1")
-            poller.unregister(stop.fileno())
-            give_up = monotonic() + DRAIN_S
-        # Read no more than the workers can hold: the rest waits in ZeroMQ, which pushes back.
-        poller.register(front, zmq.POLLIN if outstanding < most and not stop.seen else 0)
+    while outstanding or not stop.seen or front.poll(0):
+        poller.register(front, zmq.POLLIN if outstanding < most else 0)
         ready = dict(poller.poll(int(DRAIN_S * 1000) if stop.seen else None))
         if back in ready:
             send(front, back.recv_multipart())
@@ -73,8 +67,12 @@ def _forward(front: zmq.Socket[bytes], back: zmq.Socket[bytes], pool: _Pool, sto
         if front in ready:
             back.send_multipart(front.recv_multipart())
             outstanding += 1
-        if any(descriptor in ready for descriptor in pool.descriptors):
+        if not ready.keys().isdisjoint(pool.descriptors):
             raise RuntimeError("a worker process died")
+        if stop.fileno() in ready:
+            notify("STOPPING=1")
+            poller.unregister(stop.fileno())
+            give_up = monotonic() + DRAIN_S
         if monotonic() > give_up:
             log.warning("gave up %d requests while stopping", outstanding)
             return
@@ -86,12 +84,13 @@ class _Pool:
     def __init__(self, endpoint: str, model: str, size: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.size = size
-        counters = spawn.Array("Q", 3)
+        # Kept: the lock in it must outlive the start of the workers.
+        self._counters = spawn.Array("Q", 3)
         self._pipes: list[Connection] = []
         self._processes: list[SpawnProcess] = []
         for _ in range(size):
             ours, theirs = spawn.Pipe()
-            process = spawn.Process(target=_work, args=(endpoint, model, theirs, counters), daemon=True)
+            process = spawn.Process(target=_work, args=(endpoint, model, theirs, self._counters), daemon=True)
             process.start()
             theirs.close()
             self._pipes.append(ours)
@@ -108,9 +107,11 @@ class _Pool:
             try:
                 if not pipe.poll(START_S):
                     raise RuntimeError(f"a worker was not ready after {START_S:g} s")
-                pipe.recv()
-            except EOFError:  # noqa: PERF203 - a handful of workers
-                raise RuntimeError("a worker could not start; its error is above") from None
+                said = pipe.recv()
+            except EOFError:
+                raise RuntimeError("a worker died while it started; its error is above") from None
+            if said != READY:
+                raise RuntimeError(f"a worker could not start: {said}")
 
     def close(self) -> None:
         """End the workers."""
@@ -124,15 +125,19 @@ class _Pool:
 def _work(endpoint: str, model: str, pipe: Connection, counters: SynchronizedArray[int]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the parent decides, and closes the pipe
-    scorer = Scorer(model)
-    scorer(["ready?"])
+    try:
+        scorer = Scorer(model)
+        scorer(["ready?"])
+    except (OSError, ValueError, RuntimeError) as error:
+        pipe.send(str(error))
+        return
     shared = Counters(counters, counters.get_lock())
     answers = Answers(scorer, "python-multiprocessing", scorer.description, shared, _family)
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.rcvhwm = socket.sndhwm = HIGH_WATER_MARK
         socket.linger = 1000
         socket.connect(endpoint)
-        pipe.send("ready")
+        pipe.send(READY)
         poller = zmq.Poller()
         poller.register(socket, zmq.POLLIN)
         poller.register(pipe.fileno(), zmq.POLLIN)

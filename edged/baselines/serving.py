@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HIGH_WATER_MARK = 64
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 SEND_TIMEOUT_MS = 10_000
+DRAIN_S = 10.0
 
 
 def bind(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoint: str) -> zmq.Socket[bytes]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import nullcontext
+from time import monotonic
 
 import zmq
 
 from edged.baselines.answers import Answers, Counters
 from edged.baselines.scorer import Scorer
-from edged.baselines.serving import StopSignal, bind, notify, send
+from edged.baselines.serving import DRAIN_S, StopSignal, bind, notify, send
 
 log = logging.getLogger("edged.baselines")
 
@@ -32,7 +33,8 @@ def serve(endpoint: str, model: str) -> None:
             if router in dict(poller.poll()):
                 send(router, answers.reply(router.recv_multipart()))
         notify("STOPPING=1")
-        router.unbind(endpoint)
-        while router.poll(0):
+        # Not unbound: libzmq would close the connections, and lose the replies still to come.
+        give_up = monotonic() + DRAIN_S
+        while router.poll(0) and monotonic() < give_up:
             send(router, answers.reply(router.recv_multipart()))
     log.info("stopped")
