@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build run test heavy cross deb sysroots lint format clean
+.PHONY: help env build footprint soak run test heavy cross deb sysroots lint format clean
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -57,6 +57,26 @@ machine: $(ENV) ## Build this machine's package, and what its tests under a real
 
 service-test: build machine ## Test the installed service under a real systemd, its security and its keys
 	@python -m pytest tests/test_service.py tests/test_security.py tests/test_curve.py
+
+# What the reviews come from: the large set where EDGED_DATA has it, else the sample that ships with edged.
+REVIEWS = $(firstword $(wildcard $(EDGED_DATA)/wine-10k.jsonl.gz) edged/sample/wine.jsonl.gz)
+HOSTS = cpython $(if $(wildcard $(or $(EDGED_METACALL_LIB),/usr/local/lib/libmetacall.so /gnu/lib/libmetacall.so)),metacall)
+export EDGED_PYTHON := $(CURDIR)/.venv/bin/python
+build/load: tests/footprint/load.c | build
+	@gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
+build/footprint/reviews.jsonl: $(REVIEWS)
+	@mkdir -p build/footprint && zcat $< > $@
+
+footprint: build build/load build/footprint/reviews.jsonl ## Measure the daemon's memory; fail when PSS passes its bound
+	@for host in $(HOSTS); do tests/footprint/measure.sh $$host build/edged build/load build/footprint/reviews.jsonl build/footprint; done
+	@python -m tests.footprint build/footprint $(HOSTS)
+
+# 10 million reviews take half an hour or so; SLICES=24 is the short form, two minutes.
+SLICES ?= 100
+HOST ?= cpython
+soak: build build/load build/footprint/reviews.jsonl ## Look for growth over 10 million reviews; SLICES=24: two minutes
+	@tests/footprint/soak.sh $(HOST) build/edged build/load build/footprint/reviews.jsonl build/footprint/soak.tsv $(SLICES) 100000
+	@python -m tests.footprint.soak build/footprint/soak.tsv
 
 sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
 	@python -m cross.sysroot $(if $(REFRESH),--refresh)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -56,9 +57,16 @@ func (d *Daemon) keepWithinBudget() {
 		d.log.Warn(warning, "event", "budget")
 	}
 	debug.SetMemoryLimit(budget.GoLimit)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	group, _ := memory.Surroundings()
 	d.guard = memory.NewGuard(*budget, group, d.trim)
 }
+
+// collectAt is Go's GC percent. At its own 100 the heap, 1 MB when live, grows to 4 MB before it is first looked at; at 30 that
+// is 1.2 MB, for a collection of 0.2 ms every few thousand reviews.
+const collectAt = 30
 
 // trim gives back what is not in use.
 func (d *Daemon) trim() {

@@ -1,0 +1,92 @@
+#!/bin/bash
+# Measures one host's memory: measure.sh HOST BINARY LOAD REVIEWS.jsonl FOLDER
+#
+# PSS divides shared pages by their users, so a second process that maps Python, numpy, TFLite or libzmq makes ours look
+# smaller than it is on a board. Here the daemon runs on private copies of its libraries, the load generator is static and
+# the readings are the shell's; what other processes share nevertheless (libc, mainly) is RSS - PSS, and more than MOST_SHARED
+# of it is refused. Leaves in FOLDER: the readings HOST.tsv (reading, then bytes of pss, uss, rss, file), the daemon's own
+# account HOST.json and, under load, HOST.hot.json.
+set -euo pipefail
+host=$1 binary=$2 load=$3 reviews=$4 folder=$5
+socket=$(mktemp -d /tmp/edged.XXXXXX)
+daemon= libpython=
+MOST_SHARED=$((2500 * 1024))
+mkdir "$socket/libraries"
+
+end() {
+	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
+	rm -rf "$socket"
+}
+trap end EXIT
+
+# Copies of what the daemon links and of libpython, by name; the loader prefers them. All processes share libc anyway.
+copy_libraries() {
+	local python
+	python=$(sed -n 's/.*"library":"\([^"]*\)".*/\1/p' "$folder/$host.log")
+	for library in $( (ldd "$binary" "$python"; ls /usr/local/lib/*.so 2>/dev/null || true) | grep -oE '/[^ ]+\.so[^ ]*' | grep -v 'libc\.so\|ld-linux' | sort -u); do
+		[ ! -f "$library" ] || cp -L "$library" "$socket/libraries/"
+	done
+	cp -L "$python" "$socket/libraries/"
+	libpython=$socket/libraries/$(basename "$python")
+	export LD_LIBRARY_PATH=$socket/libraries
+	[ "$host" != metacall ] || export EDGED_METACALL_LIB=$socket/libraries/libmetacall.so LOADER_LIBRARY_PATH=$socket/libraries
+}
+
+start() {
+	rm -f "$socket/s"
+	"$binary" --embed "$host" ${libpython:+--libpython "$libpython"} --endpoints "ipc://$socket/s" --log-format json --stats-interval 1s 2>"$folder/$host.log" &
+	daemon=$!
+}
+
+stop() {
+	kill "$daemon"
+	wait "$daemon" || { echo "footprint: edged ended with $?:" >&2; tail -3 "$folder/$host.log" >&2; exit 1; }
+	daemon=
+}
+
+ask() { "$load" -q "$1" "$socket/s" 2>/dev/null; }
+
+first_answer() {
+	local began
+	began=$(date +%s%N)
+	start
+	until ask '{"text":"A fine wine."}' | grep -q label; do
+		kill -0 "$daemon" 2>/dev/null || { cat "$folder/$host.log" >&2; exit 1; }
+		sleep 0.002
+	done
+	echo $((($(date +%s%N) - began) / 1000))
+}
+
+# read NAME: one row of the table, in bytes.
+read_memory() {
+	awk -v name="$1" '
+		/^(Rss|Pss|Private_Clean|Private_Dirty|Anonymous):/ { kib[$1] = $2 }
+		END {
+			printf "%s\t%d\t%d\t%d\t%d\n", name, 1024 * kib["Pss:"], 1024 * (kib["Private_Clean:"] + kib["Private_Dirty:"]),
+				1024 * kib["Rss:"], 1024 * (kib["Rss:"] - kib["Anonymous:"])
+		}' "/proc/$daemon/smaps_rollup" >>"$folder/$host.tsv"
+}
+
+rm -f "$folder/$host".*
+for _ in 1 2 3 4 5; do
+	first_answer >>"$folder/$host.start_us"
+	stop
+done
+copy_libraries
+start
+until grep -q '"event":"ready"' "$folder/$host.log"; do sleep 0.05; done
+sleep 4
+read_memory idle
+"$load" -n 100000 "$socket/s" "$reviews" >"$folder/$host.load"
+read_memory load
+ask '{"op":"stats"}' >"$folder/$host.hot.json"
+sleep 4
+read_memory after
+ask '{"op":"stats"}' >"$folder/$host.json"
+stop
+awk -v most="$MOST_SHARED" -v host="$host" '
+	$4 - $2 > most {
+		printf "footprint: %s, %s: %d bytes of RSS are shared with other processes, at most %d may be: a neighbour maps the same libraries, end it\n", host, $1, $4 - $2, most
+		shared = 1
+	}
+	END { exit shared ? 75 : 0 }' "$folder/$host.tsv" >&2
