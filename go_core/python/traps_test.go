@@ -1,7 +1,9 @@
 package python
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -84,6 +86,62 @@ func TestAHundredThousandExceptionsLeakNothing(t *testing.T) {
 		runtime.GC()
 		if grown := residentBytes(t) - before; grown > 8<<20 {
 			t.Errorf("resident memory grew by %d KiB in 110,000 failing calls", grown>>10)
+		}
+	})
+}
+
+func TestReloadingLeaksNothing(t *testing.T) {
+	onEachHost(t, func(t *testing.T, host string) {
+		h := open(t, testOptions(host))
+		thread := attach(t, h)
+		file := script(t, "kept = [bytes(1000) for _ in range(2000)]\nkept.append(kept)\n"+echo)
+		reload := func(times int) {
+			for range times {
+				handle, err := tryLoad(h, file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := thread.ProcessBatch(textsRecord(handle, "x"), nil); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.Unload(fmt.Appendf(nil, `{"handle":%d}`, handle)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		reload(5)
+		before := residentBytes(t)
+		reload(50)
+		if grown := residentBytes(t) - before; grown > 8<<20 {
+			t.Errorf("resident memory grew by %d KiB in 50 reloads of 2 MB", grown>>10)
+		}
+	})
+}
+
+// TFLite keeps 9 KB of each model it has run a signature of; a reload must not cost more than that.
+func TestReloadingTheModelLeaksNothingOfOurs(t *testing.T) {
+	onEachHost(t, func(t *testing.T, host string) {
+		h := open(t, testOptions(host))
+		reload := func(times int) {
+			for range times {
+				description, err := h.Load([]byte("{}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var model struct{ Handle uint16 }
+				if err := json.Unmarshal(description, &model); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.Unload(fmt.Appendf(nil, `{"handle":%d}`, model.Handle)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		reload(5)
+		before := residentBytes(t)
+		reload(50)
+		if grown := residentBytes(t) - before; grown > 2<<20 {
+			t.Errorf("resident memory grew by %d KiB in 50 reloads", grown>>10)
 		}
 	})
 }
@@ -294,6 +352,37 @@ def process_batch(texts):
 			t.Error(err)
 		}
 		for range hangs {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A C function that keeps the interpreter lock cannot be interrupted; where it hangs can be seen all the same.
+func TestTheStackOfAHandlerThatHoldsTheLockCanBeHad(t *testing.T) {
+	onEachHost(t, func(t *testing.T, host string) {
+		h := open(t, testOptions(host))
+		handle := loadFile(t, h, `
+import ctypes
+
+def hang_in_c():
+    ctypes.PyDLL(None).usleep(2_000_000)
+
+def process_batch(texts):
+    hang_in_c()
+    return [("done", 1.0)]
+`)
+		done := make(chan error)
+		go func() { done <- callOnce(h, textsRecord(handle, "x")) }()
+		seen := eventually(func() bool { return strings.Contains(dumpTraceback(t, h), "hang_in_c") })
+		select {
+		case err := <-done:
+			t.Error("the call was over before its stack was had: ", err)
+		default:
+			if !seen {
+				t.Errorf("no stack shows it:\n%s", dumpTraceback(t, h))
+			}
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
