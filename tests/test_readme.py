@@ -88,3 +88,20 @@ def test_links_lead_somewhere() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text("utf-8"))
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_event_and_exit_code_is_explained() -> None:
+    sources = [path for path in (ROOT / "go_core").rglob("*.go") if not path.name.endswith("_test.go")]
+    text = "\n".join(path.read_text("utf-8") for path in sources)
+    logged = re.sub(r'^//.*|.*"cgroup_memory_events_total".*', "", text, flags=re.MULTILINE)
+    events = set(re.findall(r'"event", "(\w+)"', logged))
+    codes = re.findall(r"^\tExit\w+ += (\d+)", text, re.MULTILINE)
+    assert len(events) > 20
+    assert len(codes) > 5
+    readme = README.read_text("utf-8")
+    assert {event for event in events if f"`{event}`" not in readme} == set()
+    assert [code for code in codes if f"| {code} |" not in readme] == []
+    explained = re.findall(
+        r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \| (?:info|warn|error|debug)", readme, re.MULTILINE))
+    )
+    assert set(explained) - events == set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import urllib.request
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -87,7 +88,8 @@ def service(machine: Machine) -> Iterator[Service]:
     machine.run(
         "systemctl disable --now --quiet edged-tcp.socket edged-metrics.socket; systemctl reset-failed"
     )
-    for path in (DROP_IN, "/etc/edged/handlers/test.py", "/etc/systemd/system/edged-tcp.socket.d/test.conf"):
+    sockets = [f"/etc/systemd/system/edged-{name}.socket.d/test.conf" for name in ("tcp", "metrics")]
+    for path in (DROP_IN, "/etc/edged/handlers/test.py", *sockets):
         machine.remove(path)
     machine.write(CONFIG, service.default)
     machine.run(
@@ -209,6 +211,36 @@ def test_tcp_through_a_socket_without_a_network(service: Service, tcp: int) -> N
     assert f"tcp://127.0.0.1:{tcp}" in str(service.log())
     inside = service.machine.run(f"readlink /proc/{service.pid}/ns/net")
     assert inside != service.machine.run("readlink /proc/1/ns/net")
+
+
+def test_metrics_through_a_socket_without_a_network(service: Service) -> None:
+    port = free_port()
+    drop_in = f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n"
+    service.machine.write("/etc/systemd/system/edged-metrics.socket.d/test.conf", drop_in)
+    service.machine.run("systemctl daemon-reload && systemctl enable --quiet edged-metrics.socket")
+    service.start()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as response:
+        assert "edged_" in response.read().decode()
+    assert service.machine.run(f"readlink /proc/{service.pid}/ns/net") != service.machine.run(
+        "readlink /proc/1/ns/net"
+    )
+
+
+def test_what_readme_says_to_open_it_to_the_network(service: Service, tcp: int) -> None:
+    run = service.machine.run
+    run("edgectl keys new --server")
+    run(f"sed -i 's|^#server_key = .*|server_key = \"/etc/edged/server.key_secret\"|' {CONFIG}")
+    run("systemctl daemon-reload && systemctl enable --quiet edged-tcp.socket && systemctl restart edged")
+    run("cd /root && edgectl keys new till-3 && edgectl keys allow till-3.key")
+    keys = "--server-key /etc/edged/server.key --client-key /root/till-3.key_secret"
+    reach = f"edgectl info --endpoint tcp://127.0.0.1:{tcp} {keys}"
+    assert "model" in run(reach)
+    assert run("stat -c '%a %U' /etc/edged/server.key_secret") == "600 edged\n"
+    assert "Permission denied" in run("cat /etc/edged/server.key_secret", user="kiosk", check=False)
+    assert "Permission denied" in run("cat /etc/edged/server.key_secret", user="till", check=False)
+    run("edgectl keys revoke till-3")
+    assert "not allowed" in run(reach, check=False)
+    run("rm /etc/edged/server.key* /root/till-3.key*")
 
 
 def test_tcp_that_the_daemon_binds_itself(service: Service) -> None:
