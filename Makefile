@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build footprint soak run test heavy cross deb sysroots lint format clean
+.PHONY: help env build page footprint soak run test heavy cross deb sysroots lint format clean
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -57,6 +57,10 @@ machine: $(ENV) ## Build this machine's package, and what its tests under a real
 
 service-test: build machine ## Test the installed service under a real systemd, its security and its keys
 	@python -m pytest tests/test_service.py tests/test_security.py tests/test_curve.py
+
+page: build ## Look at the status page in headless Chromium; leaves build/page.png
+	@bootstrap/debian chromium
+	@python -m pytest -m page tests/test_metrics.py
 
 # What the reviews come from: the large set where EDGED_DATA has it, else the sample that ships with edged.
 REVIEWS = $(firstword $(wildcard $(EDGED_DATA)/wine-10k.jsonl.gz) edged/sample/wine.jsonl.gz)
