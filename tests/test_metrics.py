@@ -1,4 +1,4 @@
-"""What the daemon serves over HTTP: metrics, by Prometheus' own parser; health; readiness; the page in a browser."""
+"""What the daemon serves over HTTP, read by Prometheus' own parser, and its page in a browser."""
 
 from __future__ import annotations
 
