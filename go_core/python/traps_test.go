@@ -1,15 +1,12 @@
 package python
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,102 +58,6 @@ func TestAnEntryModuleWithoutItsFunctionsIsRefused(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
-}
-
-// On MetaCall an exception that crosses leaks 4.5 KB: 100,000 of them would be 450 MB.
-func TestAHundredThousandExceptionsLeakNothing(t *testing.T) {
-	onEachHost(t, func(t *testing.T, host string) {
-		h := open(t, testOptions(host))
-		thread := attach(t, h)
-		raising := textsRecord(loadFile(t, h, "def process_batch(texts): raise ValueError('no')"), "x")
-		rubbish := textsRecord(loadFile(t, h, "def process_batch(texts): return object()"), "x")
-		repeat := func(record []byte, times int) {
-			for range times {
-				if _, err := thread.ProcessBatch(record, nil); !errors.As(err, new(*Error)) {
-					t.Fatal(err)
-				}
-			}
-		}
-		repeat(raising, 2000)
-		repeat(rubbish, 2000)
-		runtime.GC()
-		before := residentBytes(t)
-		repeat(raising, 100_000)
-		repeat(rubbish, 10_000)
-		runtime.GC()
-		if grown := residentBytes(t) - before; grown > 8<<20 {
-			t.Errorf("resident memory grew by %d KiB in 110,000 failing calls", grown>>10)
-		}
-	})
-}
-
-func TestReloadingLeaksNothing(t *testing.T) {
-	onEachHost(t, func(t *testing.T, host string) {
-		h := open(t, testOptions(host))
-		thread := attach(t, h)
-		file := script(t, "kept = [bytes(1000) for _ in range(2000)]\nkept.append(kept)\n"+echo)
-		reload := func(times int) {
-			for range times {
-				handle, err := tryLoad(h, file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := thread.ProcessBatch(textsRecord(handle, "x"), nil); err != nil {
-					t.Fatal(err)
-				}
-				if err := h.Unload(fmt.Appendf(nil, `{"handle":%d}`, handle)); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		reload(5)
-		before := residentBytes(t)
-		reload(50)
-		if grown := residentBytes(t) - before; grown > 8<<20 {
-			t.Errorf("resident memory grew by %d KiB in 50 reloads of 2 MB", grown>>10)
-		}
-	})
-}
-
-// TFLite keeps 9 KB of each model it has run a signature of; a reload must not cost more than that.
-func TestReloadingTheModelLeaksNothingOfOurs(t *testing.T) {
-	onEachHost(t, func(t *testing.T, host string) {
-		h := open(t, testOptions(host))
-		reload := func(times int) {
-			for range times {
-				description, err := h.Load([]byte("{}"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				var model struct{ Handle uint16 }
-				if err := json.Unmarshal(description, &model); err != nil {
-					t.Fatal(err)
-				}
-				if err := h.Unload(fmt.Appendf(nil, `{"handle":%d}`, model.Handle)); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		reload(5)
-		before := residentBytes(t)
-		reload(50)
-		if grown := residentBytes(t) - before; grown > 2<<20 {
-			t.Errorf("resident memory grew by %d KiB in 50 reloads", grown>>10)
-		}
-	})
-}
-
-func residentBytes(t *testing.T) int64 {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
 }
 
 func TestAHandlersExceptionComesWithItsTraceback(t *testing.T) {
@@ -313,114 +214,4 @@ func captureStdout(t *testing.T) (read *os.File, restore func()) {
 			t.Error(err)
 		}
 	}
-}
-
-func TestTheStackOfAHungHandlerCanBeHad(t *testing.T) {
-	onEachHost(t, func(t *testing.T, host string) {
-		h := open(t, testOptions(host))
-		handle := loadFile(t, h, `
-import time
-stop = False
-
-def hang_in_python():
-    while not stop:
-        pass
-
-def hang_asleep():
-    while not stop:
-        time.sleep(0.01)
-
-def process_batch(texts):
-    global stop
-    if texts == ["stop"]:
-        stop = True
-    else:
-        globals()[texts[0]]()
-    return [("done", 1.0)]
-`)
-		done := make(chan error)
-		hangs := []string{"hang_in_python", "hang_asleep"}
-		for _, name := range hangs {
-			go func() { done <- callOnce(h, textsRecord(handle, name)) }()
-		}
-		for _, name := range hangs {
-			if !eventually(func() bool { return strings.Contains(dumpTraceback(t, h), name) }) {
-				t.Errorf("no stack shows %s:\n%s", name, dumpTraceback(t, h))
-			}
-		}
-		if err := callOnce(h, textsRecord(handle, "stop")); err != nil {
-			t.Error(err)
-		}
-		for range hangs {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-// A C function that keeps the interpreter lock cannot be interrupted; where it hangs can be seen all the same.
-func TestTheStackOfAHandlerThatHoldsTheLockCanBeHad(t *testing.T) {
-	onEachHost(t, func(t *testing.T, host string) {
-		h := open(t, testOptions(host))
-		handle := loadFile(t, h, `
-import ctypes
-
-def hang_in_c():
-    ctypes.PyDLL(None).usleep(2_000_000)
-
-def process_batch(texts):
-    hang_in_c()
-    return [("done", 1.0)]
-`)
-		done := make(chan error)
-		go func() { done <- callOnce(h, textsRecord(handle, "x")) }()
-		seen := eventually(func() bool { return strings.Contains(dumpTraceback(t, h), "hang_in_c") })
-		select {
-		case err := <-done:
-			t.Error("the call was over before its stack was had: ", err)
-		default:
-			if !seen {
-				t.Errorf("no stack shows it:\n%s", dumpTraceback(t, h))
-			}
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-func callOnce(h *Host, record []byte) error {
-	thread, err := h.Attach()
-	if err != nil {
-		return err
-	}
-	_, err = thread.ProcessBatch(record, nil)
-	return errors.Join(err, thread.Detach())
-}
-
-func eventually(condition func() bool) bool {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if condition() {
-			return true
-		}
-	}
-	return false
-}
-
-func dumpTraceback(t *testing.T, h *Host) string {
-	t.Helper()
-	file, err := os.Create(filepath.Join(t.TempDir(), "stacks"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := h.DumpTraceback(file.Fd()); err != nil {
-		t.Error(err)
-	}
-	text, err := os.ReadFile(file.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
