@@ -22,12 +22,13 @@ LAZY = frozenset(
     """
     numpy.random numpy.ma numpy.polynomial numpy.fft numpy.ctypeslib
     numpy.core._add_newdocs numpy.core._add_newdocs_scalars
+    numpy._core._add_newdocs numpy._core._add_newdocs_scalars
     ssl asyncio.sslproto
     ast ipaddress pickle platform
     """.split()
 )
-"""Rows: parts of numpy; its documentation; OpenSSL behind asyncio; what numpy imports for functions that few
-call. Only what its importers name by ``import`` can wait; ``from`` cannot."""
+"""Rows: parts of numpy; its documentation, in versions 1 and 2; OpenSSL behind asyncio; what numpy needs for
+functions that few call. Only what its importers name by ``import`` can wait; ``from`` cannot."""
 
 WITHOUT_DOCSTRINGS = ("numpy", "tflite_runtime", "ai_edge_litert")
 """Packages whose functions lose their docstrings, a megabyte, as under python -OO; asserts stay."""
