@@ -1,4 +1,4 @@
-"""README's commands do what README shows."""
+"""The commands and examples of README and of the clients' page do what is shown there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import doctest
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PAGES = [README, ROOT / "docs" / "clients.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPTS = Path(sys.executable).parent  # edgectl
 RECURSIVE = {"make test"}  # it is what runs this test
 
 
@@ -28,7 +31,9 @@ class Command(NamedTuple):
 
 
 def blocks(language: str) -> list[str]:
-    return [body for found, body in BLOCK.findall(README.read_text("utf-8")) if found == language]
+    return [
+        body for page in PAGES for found, body in BLOCK.findall(page.read_text("utf-8")) if found == language
+    ]
 
 
 def commands() -> list[Command]:
@@ -66,7 +71,7 @@ def test_commands_print_what_readme_shows(command: Command, daemon: Daemon) -> N
         command.line,
         shell=True,
         cwd=ROOT,
-        env={**os.environ, "EDGED_ENDPOINT": daemon.endpoint},
+        env={**os.environ, "EDGED_ENDPOINT": daemon.endpoint, "PATH": f"{SCRIPTS}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
@@ -84,10 +89,16 @@ def test_python_does_what_readme_shows(body: str, daemon: Daemon, monkeypatch: p
     assert results.failed == 0
 
 
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text("utf-8"))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", BLOCK.sub("", page.read_text("utf-8")))
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["client.c", "client.go", "client.js", "client.sh"])
+def test_readme_shows_the_clients_that_are_tested(name: str) -> None:
+    assert (ROOT / "tests" / "clients" / name).read_text("utf-8") in README.read_text("utf-8")
 
 
 def test_every_event_and_exit_code_is_explained() -> None:
