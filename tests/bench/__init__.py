@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`, `make bench-peers`. README.md here says what is measured, and how."""
