@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build page footprint soak run test heavy cross deb sysroots lint format clean
+.PHONY: help env build page footprint soak run test heavy cross deb sysroots bench bench-peers lint format clean
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -84,6 +84,28 @@ soak: build build/load build/footprint/reviews.jsonl ## Look for growth over 10 
 
 sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
 	@python -m cross.sysroot $(if $(REFRESH),--refresh)
+
+BENCH := build/bench/echo build/bench/load build/bench/goecho
+build/bench/%: tests/bench/native/%.c
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -o $@ $< -lzmq
+# The generator maps private copies of what it shares with the servers: their PSS is then their own.
+build/bench/load: tests/bench/native/load.c
+	@mkdir -p $(@D)/private
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/private' -o $@ $< -lzmq
+	@ldd $@ | awk '$$3 ~ /^\// && $$1 !~ /^libc\./ { print $$3 }' | xargs cp -L -t $(@D)/private
+build/bench/goecho: $(wildcard tests/bench/native/goecho/*)
+	@go build -C tests/bench/native/goecho -trimpath -o $(CURDIR)/$@ .
+
+bench: build $(BENCH) .venv/bench.stamp ## Measure everything: tests/bench/results
+	@python -m tests.bench $(BENCH_OPTIONS)
+
+bench-peers: build $(BENCH) .venv/bench.stamp ## Measure other servers that serve the same model
+	@python -m tests.bench.peers $(BENCH_OPTIONS)
+
+.venv/bench.stamp: pyproject.toml $(ENV)
+	@python -m pip install --quiet --editable '.[bench]'
+	@touch $@
 
 lint: $(ENV) .venv/bin/staticcheck ## Check style and types of both languages
 	@ruff check .

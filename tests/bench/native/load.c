@@ -1,4 +1,4 @@
-/* load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R]
+/* load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R] [--hold S]
 
    Sends request bodies to a ROUTER and times the replies. BODIES has one body a line, each
    starting with {"id":10000000, whose digits are overwritten: a reply starts with the same
@@ -8,7 +8,8 @@
    in all): requests leave on a fixed schedule whatever comes back, and a latency counts from
    the moment the schedule names, so that a stall is charged to every request it delayed.
 
-   Prints one JSON object; latencies are in microseconds. */
+   Prints one JSON object; latencies are in microseconds. With --hold S it stays connected for
+   S seconds after that, so that the server's memory can be read. */
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #define FIRST_ID 10000000
@@ -34,7 +36,7 @@ struct body {
 static struct {
     const char *endpoint;
     int clients, outstanding;
-    double seconds, warmup, rate;
+    double seconds, warmup, rate, hold;
     long messages;
 } options = {.clients = 1, .outstanding = 1, .seconds = 2, .warmup = 0.3};
 
@@ -243,7 +245,7 @@ static void report(void) {
 static void parse(int argc, char **argv) {
     static const struct option known[] = {
         {"clients", 1, NULL, 'c'}, {"outstanding", 1, NULL, 'o'}, {"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'},
-        {"messages", 1, NULL, 'm'}, {"rate", 1, NULL, 'r'}, {0},
+        {"messages", 1, NULL, 'm'}, {"rate", 1, NULL, 'r'}, {"hold", 1, NULL, 'h'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -253,12 +255,13 @@ static void parse(int argc, char **argv) {
         case 'w': options.warmup = atof(optarg); break;
         case 'm': options.messages = atol(optarg); break;
         case 'r': options.rate = atof(optarg); break;
+        case 'h': options.hold = atof(optarg); break;
         default: exit(64);
         }
     }
     if (argc - optind != 2 || options.clients < 1 || options.outstanding < 1 ||
         (long) options.clients * options.outstanding > SLOTS) {
-        fprintf(stderr, "usage: load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R]\n");
+        fprintf(stderr, "usage: load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R] [--hold S]\n");
         exit(64);
     }
     options.endpoint = argv[optind];
@@ -279,6 +282,8 @@ int main(int argc, char **argv) {
     else
         closed_loop();
     report();
+    fflush(stdout);
+    usleep((useconds_t) (options.hold * 1e6));
     for (int i = 0; i < options.clients; i++)
         zmq_close(sockets[i]);
     zmq_ctx_term(context);

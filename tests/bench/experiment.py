@@ -1,0 +1,110 @@
+"""The experiment again: a thousand wine reviews through Python, Python processes, and the daemon's two hosts."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.bench import load, memory, pairs
+from tests.bench.servers import Edged, Server, python_multiprocessing, python_single
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.bench.load import Load
+
+REVIEWS = 1000
+OUTSTANDING = 64
+THEN = {
+    "Python, one thread": "38 s, 500 MB",
+    "Python, multiprocessing": "220 s, 4,000 MB",
+    "Go with embedded Python": "40 s, 94 MB",
+}
+"""What the experiment that edged began with reported, for 1,000 wine reviews: another model, another machine."""
+
+SUBJECTS: dict[str, Callable[[], Server]] = {
+    "Python, one thread": python_single,
+    "Python, 2 processes": partial(python_multiprocessing, 2),
+    "Python, 4 processes": partial(python_multiprocessing, 4),
+    "Python, 8 processes": partial(python_multiprocessing, 8),
+    "edged, MetaCall": partial(Edged, host="metacall"),
+    "edged, CPython": partial(Edged, host="cpython"),
+}
+
+
+def table(rounds: int, subjects: dict[str, Callable[[], Server]], texts: list[str]) -> dict[str, Any]:
+    """Every text once, cold from exec and then warm, with memory and CPU time; a fresh process each round."""
+    seen = pairs.interleave({name: partial(_once, make, texts) for name, make in subjects.items()}, rounds)
+    return {
+        name: {
+            **{key: pairs.spread([run[key] for run in runs]) for key in runs[0] if key != "neighbours"},
+            "neighbours": sorted({other for run in runs for other in run["neighbours"]}),
+        }
+        for name, runs in seen.items()
+    }
+
+
+def _once(make: Callable[[], Server], texts: list[str]) -> dict[str, Any]:
+    server = make()
+    with tempfile.TemporaryDirectory(prefix="edged") as folder:
+        bodies = load.write_bodies(Path(folder) / "bodies", texts)
+        run = partial(_all, server, bodies, len(texts))
+        began = time.monotonic()
+        server.launch()
+        try:
+            with memory.Peak(server.pid) as peak:
+                cold = run()
+            used = memory.cpu_seconds(server.pid)
+            warm = run()
+            cpu = memory.cpu_seconds(server.pid) - used
+            held = memory.read(server.pid)
+            return {
+                "cold_s": cold.ended - began,
+                "warm_s": warm.seconds,
+                "warm_cpu_s": cpu,
+                "peak_pss": peak.pss,
+                "pss": held.pss,
+                "uss": held.uss,
+                "processes": held.processes,
+                "neighbours": memory.neighbours(server.pid),
+            }
+        finally:
+            server.__exit__(None, None, None)
+
+
+def _all(server: Server, bodies: Path, messages: int) -> Load:
+    line = load.command(
+        server.endpoint, bodies, outstanding=min(OUTSTANDING, messages), messages=messages, seconds=3600, warmup=0
+    )
+    return load.run(line)
+
+
+def growth(subjects: dict[str, Callable[[], Server]], reviews: tuple[int, ...]) -> dict[str, Any]:
+    """Time and PSS with the number of reviews, and with 1, 8 and 64 clients at once."""
+    return {name: _growth_of(make(), reviews) for name, make in subjects.items()}
+
+
+def _growth_of(server: Server, reviews: tuple[int, ...]) -> dict[str, Any]:
+    with server, tempfile.TemporaryDirectory(prefix="edged") as folder:
+        bodies = load.write_bodies(Path(folder) / "bodies", load.wine())
+        _all(server, bodies, REVIEWS)
+        by_reviews = {str(count): _held(server, bodies, messages=count, outstanding=64) for count in reviews}
+        by_clients = {
+            str(clients): _held(server, bodies, messages=10_000, clients=clients) for clients in (1, 8, 64)
+        }
+        return {"reviews": by_reviews, "clients": by_clients}
+
+
+def _held(server: Server, bodies: Path, **options: Any) -> dict[str, float]:
+    """One run, and the PSS a moment after its last answer with its clients still connected."""
+    line = load.command(server.endpoint, bodies, seconds=3600, warmup=0, **options)
+    with subprocess.Popen([*line, "--hold=2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run = load.parse(process.stdout.readline())
+        time.sleep(1.5)
+        held = memory.read(server.pid)
+    return {"seconds": run.seconds, "per_second": run.per_second, "pss": held.pss}
