@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from edged.baselines.answers import Answers, Counters
-from edged.baselines.scorer import Scorer
+from edged.baselines.scorer import open_scorer
 from edged.baselines.serving import DRAIN_S, HIGH_WATER_MARK, StopSignal, bind, notify, send
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ START_S = 60.0
 READY = "ready"
 
 
-def serve(endpoint: str, model: str, workers: int) -> None:
+def serve(endpoint: str, model: str, workers: int, handler: str = "") -> None:
     """Serve until SIGTERM or SIGINT; then finish what the workers have and return.
 
     Raises RuntimeError when a worker dies: the whole service ends, for systemd to start it again.
@@ -39,7 +39,7 @@ def serve(endpoint: str, model: str, workers: int) -> None:
         context = stack.enter_context(zmq.Context())
         workers_endpoint = f"ipc://{folder}/workers"
         back = stack.enter_context(bind(context, zmq.DEALER, workers_endpoint))
-        pool = _Pool(workers_endpoint, model, workers)
+        pool = _Pool(workers_endpoint, (model, handler), workers)
         stack.callback(pool.close)
         pool.wait_until_ready()
         front = stack.enter_context(bind(context, zmq.ROUTER, endpoint))
@@ -81,7 +81,7 @@ def _forward(front: zmq.Socket[bytes], back: zmq.Socket[bytes], pool: _Pool, sto
 class _Pool:
     """The worker processes. Each says "ready" on its end of a pipe, and ends when the other end goes."""
 
-    def __init__(self, endpoint: str, model: str, size: int) -> None:
+    def __init__(self, endpoint: str, scorer: tuple[str, str], size: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.size = size
         # Kept: the lock in it must outlive the start of the workers.
@@ -90,7 +90,9 @@ class _Pool:
         self._processes: list[SpawnProcess] = []
         for _ in range(size):
             ours, theirs = spawn.Pipe()
-            process = spawn.Process(target=_work, args=(endpoint, model, theirs, self._counters), daemon=True)
+            process = spawn.Process(
+                target=_work, args=(endpoint, scorer, theirs, self._counters), daemon=True
+            )
             process.start()
             theirs.close()
             self._pipes.append(ours)
@@ -122,11 +124,11 @@ class _Pool:
             process.kill()
 
 
-def _work(endpoint: str, model: str, pipe: Connection, counters: SynchronizedArray[int]) -> None:
+def _work(endpoint: str, files: tuple[str, str], pipe: Connection, counters: SynchronizedArray[int]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the parent decides, and closes the pipe
     try:
-        scorer = Scorer(model)
+        scorer = open_scorer(*files)
         scorer(["ready?"])
     except (OSError, ValueError, RuntimeError) as error:
         pipe.send(str(error))

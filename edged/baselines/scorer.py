@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.embedded import handlers
 from edged.embedded.model import Model
 from edged.features import Extractor, Flag
 from edged.modelfile import DESCRIPTION, NGRAMS, WORDS, read_metadata
@@ -42,3 +43,22 @@ class Scorer:
         if p >= self.description["threshold"]:
             return Prediction(positive, p, uncertain, truncated)
         return Prediction(negative, 1 - p, uncertain, truncated)
+
+
+class HandlerScorer:
+    """A user's handler file, as the daemon would run it. Raises `HandlerError` for one that can't be used."""
+
+    def __init__(self, path: str) -> None:
+        self._module = handlers.execute(handlers.find(path), "edged_baseline_handler")
+        load = getattr(self._module, "load", None)
+        self.description = (load({}) if load else None) or {"name": Path(path).name}
+
+    def __call__(self, texts: Sequence[str]) -> list[Prediction]:
+        """What the file's `process_batch` says."""
+        results = handlers.checked(self._module.process_batch(list(texts)), len(texts))
+        return [Prediction(label, score, False, False) for label, score in results]
+
+
+def open_scorer(model: str, handler: str = "") -> Scorer | HandlerScorer:
+    """What scores: a handler file where one is given, else the model."""
+    return HandlerScorer(handler) if handler else Scorer(model)

@@ -10,16 +10,16 @@ from time import monotonic
 import zmq
 
 from edged.baselines.answers import Answers, Counters
-from edged.baselines.scorer import Scorer
+from edged.baselines.scorer import open_scorer
 from edged.baselines.serving import DRAIN_S, StopSignal, bind, notify, send
 
 log = logging.getLogger("edged.baselines")
 
 
-def serve(endpoint: str, model: str) -> None:
+def serve(endpoint: str, model: str, handler: str = "") -> None:
     """Serve until SIGTERM or SIGINT; then answer what has arrived and return."""
     stop = StopSignal()
-    scorer = Scorer(model)
+    scorer = open_scorer(model, handler)
     scorer(["ready?"])
     counters = Counters([0, 0, 0], nullcontext())
     answers = Answers(scorer, "python-single", scorer.description, counters, lambda: [os.getpid()])

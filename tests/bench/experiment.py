@@ -1,15 +1,14 @@
-"""The experiment again: a thousand wine reviews through Python, Python processes, and the daemon's two hosts."""
+"""The experiment again: a thousand wine reviews through Python, Python processes, and both hosts of the daemon."""
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench import load, memory, pairs
+from tests.bench import load, memory, pairs, servers
 from tests.bench.servers import Edged, Server, python_multiprocessing, python_single
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ THEN = {
     "Python, multiprocessing": "220 s, 4,000 MB",
     "Go with embedded Python": "40 s, 94 MB",
 }
-"""What the experiment that edged began with reported, for 1,000 wine reviews: another model, another machine."""
+"""What the experiment that edged began with reported for 1,000 wine reviews."""
 
 SUBJECTS: dict[str, Callable[[], Server]] = {
     "Python, one thread": python_single,
@@ -78,7 +77,12 @@ def _once(make: Callable[[], Server], texts: list[str]) -> dict[str, Any]:
 
 def _all(server: Server, bodies: Path, messages: int) -> Load:
     line = load.command(
-        server.endpoint, bodies, outstanding=min(OUTSTANDING, messages), messages=messages, seconds=3600, warmup=0
+        server.endpoint,
+        bodies,
+        outstanding=min(OUTSTANDING, messages),
+        messages=messages,
+        seconds=3600,
+        warmup=0,
     )
     return load.run(line)
 
@@ -92,19 +96,11 @@ def _growth_of(server: Server, reviews: tuple[int, ...]) -> dict[str, Any]:
     with server, tempfile.TemporaryDirectory(prefix="edged") as folder:
         bodies = load.write_bodies(Path(folder) / "bodies", load.wine())
         _all(server, bodies, REVIEWS)
-        by_reviews = {str(count): _held(server, bodies, messages=count, outstanding=64) for count in reviews}
+        by_reviews = {
+            str(count): servers.held(server, bodies, messages=count, outstanding=64) for count in reviews
+        }
         by_clients = {
-            str(clients): _held(server, bodies, messages=10_000, clients=clients) for clients in (1, 8, 64)
+            str(clients): servers.held(server, bodies, messages=10_000, clients=clients)
+            for clients in (1, 8, 64)
         }
         return {"reviews": by_reviews, "clients": by_clients}
-
-
-def _held(server: Server, bodies: Path, **options: Any) -> dict[str, float]:
-    """One run, and the PSS a moment after its last answer with its clients still connected."""
-    line = load.command(server.endpoint, bodies, seconds=3600, warmup=0, **options)
-    with subprocess.Popen([*line, "--hold=2"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        run = load.parse(process.stdout.readline())
-        time.sleep(1.5)
-        held = memory.read(server.pid)
-    return {"seconds": run.seconds, "per_second": run.per_second, "pss": held.pss}

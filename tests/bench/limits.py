@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import load, memory, pairs
-from tests.bench.servers import ROOT, Edged, Server, c_echo, go_echo
+from tests.bench.machine import ROOT
+from tests.bench.servers import Edged, Server, c_echo, go_echo, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,9 @@ def servers() -> dict[str, Server]:
     return {C_ECHO: c_echo(), GO_ECHO: go_echo(), WIDE: Edged(cascade="off"), SERVED: Edged()}
 
 
-def rounds_of(subjects: dict[str, Server], bodies: Path, rounds: int, **options: Any) -> dict[str, list[Load]]:
+def rounds_of(
+    subjects: dict[str, Server], bodies: Path, rounds: int, **options: Any
+) -> dict[str, list[Load]]:
     """Interleaved runs of the generator against servers that stay up."""
     return pairs.interleave(
         {
@@ -119,7 +122,12 @@ def _features_program() -> Path:
 
 
 def _features_alone(program: Path, seconds: float) -> float:
-    options = ["-test.run=none", "-test.bench=BenchmarkFeatures$", f"-test.benchtime={seconds}s", "-test.cpu=1"]
+    options = [
+        "-test.run=none",
+        "-test.bench=BenchmarkFeatures$",
+        f"-test.benchtime={seconds}s",
+        "-test.cpu=1",
+    ]
     run = subprocess.run(
         [program, *options], cwd=ROOT / "go_core" / "model", check=True, capture_output=True, text=True
     )
@@ -163,32 +171,25 @@ def fairness(rounds: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def growth(rounds: int) -> dict[str, Any]:
-    """PSS from 1 to 64 clients and from 1,000 to 1,000,000 reviews, each in a daemon of its own, and of the C echo."""
-    return {
-        "edged": pairs.interleave({"run": lambda: _growth_of(Edged(), 1_000_000)}, rounds)["run"],
-        "libzmq echo in C": pairs.interleave({"run": lambda: _growth_of(c_echo(), 1_000_000)}, rounds)["run"],
-    }
+def growth(most: int) -> dict[str, Any]:
+    """PSS in bytes with the number of reviews and of clients, each server alone, and of the C echo."""
+    return {SERVED: _growth_of(Edged(), most), C_ECHO: _growth_of(c_echo(), most)}
 
 
-def _growth_of(server: Server, reviews: int) -> dict[str, Any]:
+def _growth_of(server: Server, most: int) -> dict[str, Any]:
     with server, tempfile.TemporaryDirectory(prefix="edged") as folder:
         bodies = load.write_bodies(Path(folder) / "bodies", load.wine())
-
-        def pss(clients: int, messages: int) -> int:
-            line = load.command(
-                server.endpoint, bodies, clients=clients, messages=messages, seconds=600, warmup=0,
-                outstanding=1 if clients > 1 else 64,
-            )  # fmt: skip
-            with subprocess.Popen([*line, "--hold=1"], stdout=subprocess.PIPE, text=True) as process:
-                assert process.stdout is not None
-                load.parse(process.stdout.readline())
-                return memory.read(server.pid).pss
-
+        held(server, bodies, messages=1000, outstanding=64)
         return {
             "neighbours": memory.neighbours(server.pid),
-            "reviews": {"1000": pss(1, 1000), str(reviews): pss(1, reviews)},
-            "clients": {"1": pss(1, 1000), "64": pss(64, 64_000)},
+            "reviews": {
+                str(count): held(server, bodies, messages=count, outstanding=64)["pss"]
+                for count in (1000, 10_000, most)
+            },
+            "clients": {
+                str(count): held(server, bodies, messages=1000 * count, clients=count)["pss"]
+                for count in (1, 8, 64)
+            },
         }
 
 

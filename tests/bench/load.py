@@ -20,13 +20,13 @@ FIRST_ID = 10_000_000  # load.c writes its own ids over this one
 
 
 def priority() -> list[str]:
-    """Ahead of everything else on a machine that others use (EDGED_BENCH_REALTIME=1): SCHED_FIFO for all alike."""
+    """SCHED_FIFO for all alike, on a machine that others use (EDGED_BENCH_REALTIME=1)."""
     return ["chrt", "--fifo", "1"] if os.environ.get("EDGED_BENCH_REALTIME") == "1" else []
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of the generator saw. `seconds` leaves the warm-up out; `ended` is on the monotonic clock."""
+    """What one run of the generator saw. `seconds` is without the warm-up, `ended` on the monotonic clock."""
 
     replies: int
     errors: int

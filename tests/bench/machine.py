@@ -34,7 +34,7 @@ def describe() -> dict[str, Any]:
 
 def busy() -> float:
     """How much of one core others use, over half a second."""
-    return psutil.cpu_percent(0.5) / 100 * psutil.cpu_count()
+    return psutil.cpu_percent(0.5) / 100 * (psutil.cpu_count() or 1)
 
 
 def _cpu() -> str:

@@ -44,7 +44,9 @@ def read(pid: int) -> Memory:
             text = Path(f"/proc/{member}/smaps_rollup").read_text()
         except OSError:
             continue  # gone since
-        fields = {key: int(value) * 1024 for key, value in re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)}
+        fields = {
+            key: int(value) * 1024 for key, value in re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)
+        }
         pss += fields["Pss"]
         rss += fields["Rss"]
         uss += fields["Private_Clean"] + fields["Private_Dirty"]
@@ -82,7 +84,11 @@ def neighbours(pid: int) -> list[str]:
     for member in own:
         mine |= _mapped(member)
     return sorted(
-        {other.name() for other in psutil.process_iter() if other.pid not in own and _mapped(other.pid) & mine}
+        {
+            other.name()
+            for other in psutil.process_iter()
+            if other.pid not in own and _mapped(other.pid) & mine
+        }
     )
 
 
@@ -99,7 +105,7 @@ class Peak:
         while not self._stop.wait(0.02):
             self.pss = max(self.pss, read(self._pid).pss)
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> Peak:  # noqa: PYI034 - Self is not in Python 3.9's typing
         self._thread.start()
         return self
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-
+from typing import Any
 
 from edged.embedded.model import Model
 from edged.features import Extractor
@@ -16,12 +16,12 @@ from tests.bench.load import wine
 from tests.bench.servers import MODEL
 
 
-def batches(model: Model, size: int) -> list[tuple[object, ...]]:
+def batches(model: Model, size: int) -> list[tuple[Any, ...]]:
     """Arguments of `Model.predict` for the sample in batches of `size`."""
     blocks = read_metadata(MODEL.read_bytes())
     extract = Extractor(model.description["features"], bytes(blocks[NGRAMS]), bytes(blocks[WORDS]))
     texts = wine()
-    made = []
+    made: list[tuple[Any, ...]] = []
     for start in range(0, len(texts) - size + 1, size):
         rows = extract(texts[start : start + size])
         made.append((rows.wide_offsets, rows.wide, rows.word_offsets, rows.words))

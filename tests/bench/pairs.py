@@ -7,7 +7,7 @@ round measures each subject once, in an order that rotates, and a ratio is taken
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, TypeVar
 
 if TYPE_CHECKING:
@@ -53,8 +53,3 @@ def spread(values: Sequence[float]) -> Spread:
 def ratio(over: Sequence[float], under: Sequence[float]) -> Spread:
     """`over` divided by `under`, round by round."""
     return spread([a / b for a, b in zip(over, under)])
-
-
-def plain(value: Spread) -> dict[str, float]:
-    """For JSON."""
-    return asdict(value)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.bench import load
-from tests.daemon import ROOT, Daemon
+from tests.bench import load, memory
+from tests.bench.machine import ROOT
+from tests.daemon import Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +42,7 @@ class Server:
         self._log = (self.folder / "log").open("wb")
         self._process = subprocess.Popen(self.command, stdout=self._log, stderr=self._log)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Server:  # noqa: PYI034 - Self is not in Python 3.9's typing
         self.launch()
         one = load.write_bodies(self.folder / "first", ["Is anybody there?"])
         load.run(load.command(self.endpoint, one, warmup=0, messages=1))
@@ -112,3 +114,14 @@ def python_multiprocessing(workers: int, *extra: str) -> Server:
     """The experiment's second baseline."""
     kind = ["multiprocessing", "--workers", str(workers)]
     return Server([sys.executable, "-m", "edged.baselines", *kind, "--endpoint", "{endpoint}", *extra])
+
+
+def held(server: Server, bodies: Path, **options: Any) -> dict[str, float]:
+    """One run of the generator, and the PSS a moment after it with its clients still connected."""
+    line = load.command(server.endpoint, bodies, seconds=3600, warmup=0, **options)
+    with subprocess.Popen([*line, "--hold=2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run = load.parse(process.stdout.readline())
+        time.sleep(1.5)
+        pss = memory.read(server.pid).pss
+    return {"seconds": run.seconds, "per_second": run.per_second, "pss": pss}
