@@ -52,6 +52,7 @@ type Extractor struct {
 	marks   [pending]byte
 	ngramsN int
 	wordsN  int
+	ends    [pending]uint64
 	found   [pending]int32
 
 	tokens, breaks, known int
@@ -157,7 +158,7 @@ func (e *Extractor) lookUp() {
 // addWide adds the ids that the row does not have yet. What is in no table has rank -1, id 0,
 // and counts as seen: no branch depends on what the text says.
 func (e *Extractor) addWide(ranks []int32) {
-	e.table.ngrams.ranks(e.ngrams[:e.ngramsN], ranks)
+	e.table.ngrams.ranks(e.ngrams[:e.ngramsN], e.ends[:e.ngramsN], ranks)
 	n := len(e.rows.Wide)
 	wide := slices.Grow(e.rows.Wide, len(ranks))[:n+len(ranks)]
 	for _, rank := range ranks {
@@ -171,7 +172,7 @@ func (e *Extractor) addWide(ranks []int32) {
 }
 
 func (e *Extractor) addWords(ranks []int32) {
-	e.table.words.ranks(e.words[:e.wordsN], ranks)
+	e.table.words.ranks(e.words[:e.wordsN], e.ends[:e.wordsN], ranks)
 	for i, rank := range ranks {
 		if e.marks[i]&isBreak != 0 {
 			e.breaks++

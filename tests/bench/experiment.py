@@ -1,4 +1,4 @@
-"""The experiment again: a thousand wine reviews through Python, Python processes, and both hosts of the daemon."""
+"""The experiment again: 1,000 wine reviews through Python, Python processes, and the daemon on both hosts."""
 
 from __future__ import annotations
 

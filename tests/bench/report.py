@@ -130,7 +130,7 @@ def _stages(part: dict[str, Any]) -> str:
     return (
         "## How far from the limit\n\n"
         + table(["", "us a review"], rows)
-        + f"\nOf what features and model alone reach, spread over both cores without loss, the daemon reaches "
+        + f"\nOf what features and model alone reach, split over both cores without loss, the daemon has "
         f"{_cell(part['share_of_two_cores'], 100)} %; of both on one core, "
         f"{_cell(part['share_of_one_core'], 100)} %.\n"
     )
