@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench import load, memory, pairs
 from tests.bench.machine import ROOT
-from tests.bench.servers import Edged, Server, c_echo, go_echo, held
+from tests.bench.servers import Edged, Server, c_echo, go_echo, held, pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +129,11 @@ def _features_alone(program: Path, seconds: float) -> float:
         "-test.cpu=1",
     ]
     run = subprocess.run(
-        [program, *options], cwd=ROOT / "go_core" / "model", check=True, capture_output=True, text=True
+        [*pin(""), program, *options],
+        cwd=ROOT / "go_core" / "model",
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found = re.search(r"([\d.]+) ns/op", run.stdout)
     assert found, run.stdout
@@ -137,7 +141,7 @@ def _features_alone(program: Path, seconds: float) -> float:
 
 
 def _model_alone(size: int, seconds: float) -> float:
-    line = [sys.executable, "-m", "tests.bench.model_alone", str(size), str(seconds)]
+    line = [*pin(""), sys.executable, "-m", "tests.bench.model_alone", str(size), str(seconds)]
     return float(subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
