@@ -6,7 +6,8 @@ import gc
 import os
 import re
 import sys
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from itertools import filterfalse, islice
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def array_bytes(roots: Iterable[object]) -> int:
 
     Arrays that look into another object's data count for nothing. At most `_MOST_VISITED` objects are looked
     at, and neither modules, classes nor functions are entered: what only they lead to is not found.
+
+    Handlers go on meanwhile, and TFLite's interpreter refuses to work when anybody else refers to what is
+    inside it. So objects are chosen by C functions in one expression, which no other thread interrupts.
     """
     numpy = sys.modules.get("numpy")
     if numpy is None:
@@ -63,8 +67,16 @@ def array_bytes(roots: Iterable[object]) -> int:
             found += thing.nbytes if thing.base is None else 0
             waiting.append(thing.base)
         elif isinstance(thing, _CONTAINERS) or gc.is_tracked(thing):
-            waiting.extend(gc.get_referents(thing))
+            waiting.extend(filter(gc.is_tracked, gc.get_referents(thing)))
+            for kind in (array, *_CONTAINERS):
+                waiting.extend(filter(kind.__instancecheck__, gc.get_referents(thing)))
     return found
+
+
+def made_since_loading() -> list[object]:
+    """What the collector watches and has not frozen, without the arguments of calls that are under way."""
+    made = filterfalse(tuple.__instancecheck__, gc.get_objects())
+    return list(islice(filterfalse(MethodType.__instancecheck__, made), _MOST_VISITED))
 
 
 def module_bytes() -> int:
@@ -94,7 +106,7 @@ def report(stats: bytes, roots: Iterable[object], tensors: int) -> dict[str, Any
     Arrays are sought from ``roots`` and among what was made since handlers were loaded: the rest is frozen.
     """
     return {
-        "array_bytes": array_bytes([*roots, *gc.get_objects()[:_MOST_VISITED]]),
+        "array_bytes": array_bytes([*roots, *made_since_loading()]),
         "tensor_bytes": tensors,
         "module_bytes": module_bytes(),
         "pymalloc": pymalloc(stats.decode("ascii", "replace")),

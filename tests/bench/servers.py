@@ -79,8 +79,8 @@ class Edged(Server):
         return self._daemon.pid
 
     def launch(self) -> None:
-        """Start the process."""
-        self._daemon.start(ready=False)
+        """Start the process and wait until it is ready: before, it answers that it is not."""
+        self._daemon.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
