@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.cli.table import size
 from edged.protocol import Prediction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from edged.cli.output import Record
     from edged.client import Client
 
@@ -55,9 +57,18 @@ class Summary:
             lines.append(self._share("uncertain", self._uncertain))
         if self.failed:
             lines.append(self.failures())
-        process = client.stats().get("process", {})
-        sizes = [f"{name.upper()} {size(process[name])}" for name in ("pss", "rss", "uss") if name in process]
-        return "\n".join([*lines, "daemon: " + ", ".join(sizes)] if sizes else lines)
+        return "\n".join([*lines, *_daemon(client.stats())])
 
     def _share(self, name: str, count: int) -> str:
         return f"  {name:10} {count:>11,}  {count / self.rows:6.1%}"
+
+
+def _daemon(stats: Mapping[str, Any]) -> Iterator[str]:
+    """What the daemon measured of itself: over all its requests, from all its clients."""
+    total = stats.get("latency", {}).get("total")
+    if total:
+        yield f"in the daemon: p50 {total['p50_us'] / 1000:.2f} ms, p99 {total['p99_us'] / 1000:.2f} ms"
+    process = stats.get("process", {})
+    sizes = [f"{name.upper()} {size(process[name])}" for name in ("pss", "rss", "uss") if name in process]
+    if sizes:
+        yield "its memory: " + ", ".join(sizes)
