@@ -24,6 +24,7 @@ COMMANDS = {
     "classify": "score a text, a file of reviews, or standard input",
     "info": "what runs: versions, model, limits",
     "stats": "the daemon's counters, latencies and memory",
+    "top": "a live view of rates, latencies, memory and queue",
     "evaluate": "accuracy and calibration on files of labelled reviews",
     "explain": "which words and phrases moved a score",
     "keys": "make CURVE keys, and say which clients may connect over the network",

@@ -1,12 +1,13 @@
-"""edgectl stats: one reading of the daemon's counters, as a plain table or JSON."""
+"""edgectl stats: what the daemon counts and where its memory is, once or again and again."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import sys
+import time
+from typing import TYPE_CHECKING, Any
 
-from edged.cli import connect, exits
-from edged.cli.table import nested
+from edged.cli import connect, exits, figures
 
 if TYPE_CHECKING:
     import argparse
@@ -14,13 +15,32 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `edgectl stats`."""
-    parser.add_argument("--json", action="store_true", help="print the daemon's JSON")
+    parser.add_argument("--json", action="store_true", help="print the daemon's JSON, one line a reading")
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=2.0,
+        metavar="SECONDS",
+        help="read again every so many seconds (default: 2) until interrupted",
+    )
     connect.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the daemon's stats."""
+    """Print the daemon's statistics."""
     with connect.client(args) as client:
-        stats = client.stats()
-    print(json.dumps(stats, ensure_ascii=False) if args.json else nested(stats))
-    return exits.OK
+        before: dict[str, Any] | None = None
+        while True:
+            stats = client.stats()
+            if args.json:
+                print(json.dumps(stats, ensure_ascii=False))
+            else:
+                print(figures.report(stats, figures.Rates.between(before, stats)))
+            if args.watch is None:
+                return exits.OK
+            if not args.json:
+                print("\n" + "-" * 72)
+            sys.stdout.flush()
+            before = stats
+            time.sleep(max(args.watch, 0.1))
