@@ -122,16 +122,7 @@ def compile_bytecode(tree: Path, epoch: int) -> None:
     if not re.match(rf"{re.escape(BYTECODE)}\.", version):
         raise TreeError(f"{PYTHON} is {version}; the boards' is {BYTECODE}: build on Debian 12")
     subprocess.run(
-        [
-            PYTHON,
-            "-m",
-            "compileall",
-            "-q",
-            "--invalidation-mode=unchecked-hash",
-            f"-s{tree}",
-            "-p/",
-            "usr/lib/edged",
-        ],
+        [PYTHON, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", "-p/", "usr/lib/edged"],
         cwd=tree,
         # References are counted into the bytecode, so the order of sets must not vary.
         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": str(epoch)},
