@@ -67,6 +67,9 @@ def package(architecture: Architecture, release: str, epoch: int) -> Path:
     for document in ("README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / document, source)
     stage(architecture, source / "tree", epoch)
+    # debhelper makes younger files as old as the release, but leaves older ones alone.
+    for path in source.rglob("*"):
+        os.utime(path, (epoch, epoch), follow_symlinks=False)
     done = subprocess.run(
         ["dpkg-architecture", f"--host-arch={architecture.name}", "--command", "debian/rules binary"],
         cwd=source,

@@ -53,7 +53,7 @@ def stage(architecture: Architecture, tree: Path, epoch: int) -> None:
     Args:
         architecture: what the package is for.
         tree: the folder that stands for the board's root; must not exist.
-        epoch: the time of the release, in seconds since 1970, which all files get.
+        epoch: the time of the release, in seconds since 1970.
 
     Raises:
         TreeError: a part is missing.
@@ -77,7 +77,7 @@ def stage(architecture: Architecture, tree: Path, epoch: int) -> None:
     defaults = asked(host().daemon, "--print-default-config")
     write(tree / "etc/edged/edged.toml", defaults)
     manual.install(tree, defaults, epoch)
-    normalise(tree, epoch)
+    normalise(tree)
     compile_bytecode(tree, epoch)
 
 
@@ -103,12 +103,11 @@ def write(target: Path, text: str, mode: int = 0o644) -> None:
     target.chmod(mode)
 
 
-def normalise(tree: Path, epoch: int) -> None:
-    """Give all files the modes and the time that don't depend on who built them."""
+def normalise(tree: Path) -> None:
+    """Give all files the modes that don't depend on who built them."""
     for path in tree.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
-        os.utime(path, (epoch, epoch), follow_symlinks=False)
 
 
 def compile_bytecode(tree: Path, epoch: int) -> None:
