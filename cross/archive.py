@@ -60,6 +60,11 @@ class Archive:
             raise ArchiveError(f"apt-get update for {self.architecture} failed:\n{done.stderr.strip()}")
         self._fresh = True
 
+    def sources(self) -> list[str]:
+        """The lines of sources.list that the archive can be read with now."""
+        self.update()
+        return (self.state / "etc/sources.list").read_text().splitlines()
+
     def closure(self, names: list[str]) -> list[Package]:
         """The packages named and all they depend on, at the versions the archive has now."""
         self.update()
