@@ -58,7 +58,7 @@ def package(architecture: Architecture, release: str, epoch: int) -> Path:
         TreeError: a part of the package is missing, or debhelper failed.
         VendorError: tflite_runtime can't be had.
     """
-    source = WORK / architecture.name / f"edged-{release}"
+    source = WORK / f"{architecture.name}-{release}" / f"edged-{release}"
     shutil.rmtree(source.parent, ignore_errors=True)
     shutil.copytree(PACKAGING / "debian", source / "debian")
     (source / "debian/changelog").write_text(changelog(release, epoch))

@@ -93,17 +93,22 @@ def keys(defaults: str) -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     """The commands of edgectl with their arguments, as scdoc."""
-    [subparsers] = (
-        action
-        for action in cli.parser(*cli.COMMANDS)._actions  # noqa: SLF001 - argparse has no other way to ask
-        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
-    )
-    for name, parser in subparsers.choices.items():
-        yield f"## edgectl {name}\n"
-        yield f"{escaped(parser.description or '')}\n"
-        for action in parser._actions:  # noqa: SLF001
+    for parser, summary in parsers(cli.parser(*cli.COMMANDS)):
+        yield f"## {escaped(parser.prog)}\n"
+        yield f"{escaped(parser.description or summary.capitalize() + '.')}\n"
+        for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
             if action.help and action.help != argparse.SUPPRESS and "-h" not in action.option_strings:
                 yield from argument(parser, action)
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
+    """The parsers of a parser's commands, and of theirs, each with its summary."""
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            summaries = {choice.dest: choice.help or "" for choice in action._choices_actions}  # noqa: SLF001
+            for name, command in action.choices.items():
+                yield command, summaries.get(name, "")
+                yield from parsers(command)
 
 
 def argument(parser: argparse.ArgumentParser, action: argparse.Action) -> Iterator[str]:

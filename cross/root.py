@@ -32,7 +32,8 @@ PACKAGES = [
 ]
 UNWANTED = ["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*"]
 # What a board under QEMU needs of its kernel's modules; a board's own kernel has far more.
-MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "ext4", "autofs4"]
+MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "ext4"]
+MODULES += ["autofs4", "binfmt_misc"]
 
 
 def tarball(architecture: Architecture, *, configured: bool = True) -> Path:
@@ -94,7 +95,7 @@ def keep(whole: Path, target: Path, release: str) -> None:
     paths = {path.rpartition("/")[2].partition(".")[0].replace("-", "_"): path for path in needs}
     # Those that are built into the kernel have no file.
     wanted = [paths[name] for name in MODULES if name in paths]
-    for path in {*wanted, *(need for path in wanted for need in needs[path].split())}:
+    for path in {*wanted, *(need for name in wanted for need in needs[name].split())}:
         destination = target / "lib/modules" / release / path
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / path, destination)

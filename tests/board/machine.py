@@ -1,4 +1,4 @@
-"""An emulated board: QEMU with a Debian kernel, systemd as PID 1, 512 MB, and no network but a port of the host."""
+"""An emulated board: QEMU, Debian's kernel, systemd as PID 1, 512 MB, no network but a port of the host."""
 
 from __future__ import annotations
 
@@ -97,23 +97,18 @@ class Machine:
         make_initrd(kernels, initrd)
         agent.unlink(missing_ok=True)
         bus = "pci" if self.architecture.name == "amd64" else "device"
-        self._process = subprocess.Popen(
-            [
-                *self.architecture.qemu,
-                *["-m", str(MEMORY), "-smp", "2", "-display", "none", "-no-reboot", "-nodefaults"],
-                *["-kernel", kernels / "vmlinuz", "-initrd", initrd],
-                *["-append", f"console={self.architecture.console} quiet panic=1 systemd.show_status=false"],
-                *["-serial", f"file:{self.console}"],
-                *["-drive", f"file={disk},if=none,id=disk,format=raw,cache=unsafe"],
-                *["-device", f"virtio-blk-{bus},drive=disk"],
-                *["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:5555"],
-                *["-device", f"virtio-net-{bus},netdev=net,{'romfile=,' if bus == 'pci' else ''}mac=52:54:00:12:34:56"],
-                *["-device", f"virtio-rng-{bus}"],
-                *["-device", f"virtio-serial-{bus}"],
-                *["-chardev", f"socket,id=agent,path={agent},server=on,wait=off"],
-                *["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
-            ],
-        )
+        command = [*self.architecture.qemu, "-m", str(MEMORY), "-smp", "2"]
+        command += ["-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{self.console}"]
+        command += ["-kernel", str(kernels / "vmlinuz"), "-initrd", str(initrd)]
+        command += ["-append", f"console={self.architecture.console} quiet panic=1"]
+        command += ["-drive", f"file={disk},if=none,id=disk,format=raw,cache=unsafe"]
+        command += ["-device", f"virtio-blk-{bus},drive=disk"]
+        command += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:5555"]
+        command += ["-device", f"virtio-net-{bus},netdev=net{',romfile=' if bus == 'pci' else ''}"]
+        command += ["-device", f"virtio-rng-{bus}", "-device", f"virtio-serial-{bus}"]
+        command += ["-chardev", f"socket,id=agent,path={agent},server=on,wait=off"]
+        command += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
+        self._process = subprocess.Popen(command)
         while not agent.exists():
             if self._process.poll() is not None:
                 raise OSError(f"qemu ended with {self._process.returncode}")
@@ -160,5 +155,7 @@ def make_initrd(kernels: Path, initrd: Path) -> None:
     (tree / "init").chmod(0o755)
     names = "\0".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*"))).encode()
     with initrd.open("wb") as file:
-        subprocess.run(["cpio", "-0o", "-H", "newc", "--quiet"], cwd=tree, input=names, stdout=file, check=True)
+        subprocess.run(
+            ["cpio", "-0o", "-H", "newc", "--quiet"], cwd=tree, input=names, stdout=file, check=True
+        )
     shutil.rmtree(tree)

@@ -1,0 +1,76 @@
+"""The boards that tests run on, and the report of what was measured on them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cross.architectures import ARCHITECTURES, ROOT
+from cross.deb import package, source_date
+from edged import Client, __version__
+from edged.sample import WINE
+from tests.board.machine import Machine
+from tests.daemon import Daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edged import Prediction
+
+WANTED = os.environ.get("EDGED_BOARD", "").split()
+REPORT = ROOT / "build" / "board" / "report.json"
+NEXT = f"{__version__}+next"
+"""The version that boards are upgraded to."""
+
+figures: dict[str, dict[str, float]] = {}
+"""What was measured, by architecture: seconds or bytes, as the name says."""
+
+
+@pytest.fixture(scope="session")
+def reviews() -> list[str]:
+    """A thousand wine reviews."""
+    with gzip.open(WINE, "rt", encoding="utf-8") as lines:
+        return [json.loads(line)["text"] for line in lines]
+
+
+@pytest.fixture(scope="session")
+def expected(reviews: list[str]) -> list[Prediction]:
+    """What the daemon makes of them on this machine."""
+    daemon = Daemon()
+    try:
+        with Client(daemon.start().endpoint, timeout=60) as client:
+            return [*client.classify_many(reviews)]
+    finally:
+        daemon.close()
+
+
+@pytest.fixture(scope="session", params=WANTED or ["none"])
+def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """Each board in turn, booted, with the package and its successor in /root."""
+    if not WANTED:
+        pytest.skip("emulated boards take minutes: make board")
+    architecture = ARCHITECTURES[request.param]
+    packages = [package(architecture, release, source_date()) for release in (__version__, NEXT)]
+    with tempfile.TemporaryDirectory(prefix="board", dir="/tmp") as folder:
+        machine = Machine(architecture, Path(folder), packages)
+        try:
+            yield machine.start()
+        finally:
+            machine.stop()
+            REPORT.parent.mkdir(parents=True, exist_ok=True)
+            if machine.console.exists():
+                shutil.copy(machine.console, REPORT.parent / f"console-{architecture.name}.log")
+            REPORT.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+@pytest.fixture
+def measured(board: Machine) -> dict[str, float]:
+    """What was measured on this board, to be added to."""
+    return figures.setdefault(board.architecture.name, {})
