@@ -94,6 +94,18 @@ class Archive:
         if done.returncode:
             raise ArchiveError(f"{self.architecture}: download failed:\n{done.stderr.strip()}")
 
+    def source(self, name: str, version: str, folder: Path) -> None:
+        """Fetch a source package into a folder and unpack it there, patched."""
+        self.update()
+        binary = self.state / "etc/sources.list"
+        sources = binary.read_text()
+        binary.write_text(sources + sources.replace("deb [", "deb-src ["))
+        self.apt("apt-get", "update", "--quiet")
+        done = self.apt("apt-get", "source", "--quiet=2", f"{name}={version}", folder=folder)
+        binary.write_text(sources)
+        if done.returncode:
+            raise ArchiveError(f"source package {name} {version}: {done.stderr.strip()}")
+
     def apt(self, *command: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run an apt program on this state."""
         state = self.state

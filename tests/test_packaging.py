@@ -1,4 +1,4 @@
-"""The Debian packages: what is in them, what lintian says, and that building them again gives the same bytes."""
+"""The Debian packages: what is in them, what lintian says, and that another build gives the same bytes."""
 
 from __future__ import annotations
 
