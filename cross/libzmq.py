@@ -55,7 +55,9 @@ def install(architecture: Architecture) -> Path:
     """
     prefix = BUILD / "libzmq" / architecture.name
     folder = prefix / "lib" / "pkgconfig"
-    [pinned] = (package for package in read_lock(LOCK.read_text())[architecture.name] if package.name == "libzmq3-dev")
+    [pinned] = (
+        package for package in read_lock(LOCK.read_text())[architecture.name] if package.name == "libzmq3-dev"
+    )
     version = re.sub(r"\+b\d+$", "", pinned.version)  # a binary rebuild has the same source
     stamp = prefix / "version"
     if stamp.exists() and stamp.read_text() == version:
@@ -83,8 +85,9 @@ def install(architecture: Architecture) -> Path:
         "PKG_CONFIG_SYSROOT_DIR": str(architecture.sysroot),
     }
     log = prefix / "build.log"
-    configure = ["cmake", "-S", tree, "-B", source / "build", *(f"-D{key}={value}" for key, value in options.items())]
-    make = ["cmake", "--build", source / "build", "--target", "libzmq-static", "--parallel", str(os.cpu_count())]
+    configure = ["cmake", "-S", str(tree), "-B", str(source / "build")]
+    configure += [f"-D{name}={value}" for name, value in options.items()]
+    make = ["cmake", "--build", str(source / "build"), "--target", "libzmq-static", f"-j{os.cpu_count()}"]
     with log.open("w") as output:
         for command in (configure, make):
             if subprocess.run(command, env=environ, stdout=output, stderr=output, check=False).returncode:
