@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build page footprint soak run test heavy cross deb sysroots bench bench-peers lint format clean
+.PHONY: help env build page footprint soak run test heavy cross deb wheels board sysroots bench bench-peers lint format clean
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -81,6 +81,17 @@ HOST ?= cpython
 soak: build build/load build/footprint/reviews.jsonl ## Look for growth over 10 million reviews; SLICES=24: two minutes
 	@tests/footprint/soak.sh $(HOST) build/edged build/load build/footprint/reviews.jsonl build/footprint/soak.tsv $(SLICES) 100000
 	@python -m tests.footprint.soak build/footprint/soak.tsv
+
+wheels: $(ENV) ## Build the wheels that carry the daemon: dist
+	@bootstrap/debian $(CROSS) g++ g++-aarch64-linux-gnu cmake dpkg-dev
+	@python -m cross.wheel
+
+BOARDS ?= arm64 armhf amd64
+QEMU := qemu-system-arm qemu-system-x86 qemu-user-static ipxe-qemu mmdebstrap cpio kmod e2fsprogs
+board: build cross ## Test the packages on emulated boards: build/board; BOARDS="arm64 armhf" for some
+	@bootstrap/debian debhelper scdoc $(QEMU)
+	@mkdir -p build/board
+	@EDGED_BOARD="$(BOARDS)" python -m pytest tests/board --junitxml=build/board/report.xml
 
 sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
 	@python -m cross.sysroot $(if $(REFRESH),--refresh)

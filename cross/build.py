@@ -50,6 +50,9 @@ def environment(architecture: Architecture, pkgconfig: Path | None = None) -> di
     sysroot = architecture.sysroot
     # cgo's objects must name neither the sysroot's folder nor that of the sources.
     flags = f"--sysroot={sysroot} -O2 -g0 -ffile-prefix-map={sysroot}= -ffile-prefix-map={ROOT}=edged"
+    if pkgconfig:
+        # Go's build cache doesn't see what pkg-config says, so the flags tell the two libzmqs apart.
+        flags += " -DZMQ_STATIC=1"
     own = {
         **architecture.go,
         "GOOS": "linux",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ HARD_FLOAT = 0x400
 # DF_TEXTREL, DF_BIND_NOW and DF_1_NOW of the ELF specification.
 TEXTREL, BIND_NOW, NOW_1 = 0x4, 0x8, 0x1
 NEWEST_GLIBC = (2, 34)
+# The C++ library of systems with that C library (manylinux_2_34).
+NEWEST_GLIBCXX = (3, 4, 29)
 LARGEST = 8 * 1000 * 1000
 
 
@@ -33,6 +36,8 @@ class Binary:
     needed: list[str]
     glibc: tuple[int, ...]
     """The newest GLIBC symbol version it asks for."""
+    glibcxx: tuple[int, ...]
+    """The newest GLIBCXX symbol version, of the C++ library; (0,) where it needs none."""
     pie: bool
     relro: bool
     """The dynamic section and the GOT are read-only after start (RELRO with BIND_NOW)."""
@@ -67,7 +72,8 @@ def inspect(path: Path) -> Binary:
             hard_float=bool(elf["e_flags"] & HARD_FLOAT),
             interpreter=interpreter.get_interp_name() if interpreter else "",
             needed=sorted(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
-            glibc=newest_glibc(elf),
+            glibc=newest(elf, "GLIBC"),
+            glibcxx=newest(elf, "GLIBCXX"),
             pie=elf["e_type"] == "ET_DYN" and interpreter is not None,
             relro="PT_GNU_RELRO" in segments and bool(bound),
             text_relocations="DT_TEXTREL" in flags or bool(flags.get("DT_FLAGS", 0) & TEXTREL),
@@ -83,13 +89,14 @@ def inspect(path: Path) -> Binary:
         )
 
 
-def newest_glibc(elf: ELFFile) -> tuple[int, ...]:
-    """The newest GLIBC_x.y among the versions of symbols needed; (0,) where there is none."""
+def newest(elf: ELFFile, library: str) -> tuple[int, ...]:
+    """The newest LIBRARY_x.y among the versions of symbols needed; (0,) where there is none."""
     section = elf.get_section_by_name(".gnu.version_r")
     versions: list[tuple[int, ...]] = [(0,)]
     if isinstance(section, GNUVerNeedSection):
         names = [auxiliary.name for _, group in section.iter_versions() for auxiliary in group]
-        versions += [tuple(map(int, name[6:].split("."))) for name in names if name.startswith("GLIBC_2")]
+        found = [re.fullmatch(rf"{library}_([0-9.]+)", name) for name in names]
+        versions += [tuple(map(int, match[1].split("."))) for match in found if match]
     return max(versions)
 
 
@@ -100,11 +107,13 @@ class Rules:
     architecture: Architecture
     libraries: frozenset[str] = frozenset({"libzmq.so.5"})
     """The shared libraries it needs beside the C library's own."""
+    allowed: frozenset[str] = frozenset()
+    """Those it may need as well."""
 
     def faults(self, found: Binary) -> list[str]:
         """What is wrong with a binary, one sentence each; empty where nothing is."""
         architecture = self.architecture
-        allowed = self.libraries | {"libc.so.6", architecture.interpreter.rpartition("/")[2]}
+        allowed = self.libraries | self.allowed | {"libc.so.6", architecture.interpreter.rpartition("/")[2]}
         strange = sorted(set(found.needed) - allowed)
         missing = sorted(self.libraries - set(found.needed))
         checks = [
@@ -117,6 +126,10 @@ class Rules:
             (not strange, f"needs {' '.join(strange)}, which the package doesn't depend on"),
             (not missing, f"isn't linked to {' '.join(missing)}"),
             (found.glibc <= NEWEST_GLIBC, f"needs GLIBC {'.'.join(map(str, found.glibc))}, newer than 2.34"),
+            (
+                found.glibcxx <= NEWEST_GLIBCXX,
+                f"needs GLIBCXX {'.'.join(map(str, found.glibcxx))}, newer than 3.4.29",
+            ),
             (found.pie, "isn't position independent"),
             (found.relro, "isn't fully RELRO"),
             (not found.text_relocations, "has text relocations"),

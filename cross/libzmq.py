@@ -34,14 +34,15 @@ OPTIONS = {
     "WITH_LIBSODIUM": "ON",
     "WITH_PERF_TOOL": "OFF",
     "WITH_TLS": "OFF",
+    # std::condition_variable of GCC 12 would need a newer C++ library than the platform's tag promises.
+    "ZMQ_CV_IMPL": "pthreads",
 }
-# libstdc++ is linked in too: the wheel's platform promises an older one than Debian 12's.
 PKGCONFIG = """\
 Name: libzmq
 Description: ZeroMQ, static
 Version: {version}
-Cflags: -I{prefix}/include -DZMQ_STATIC
-Libs: -L{prefix}/lib -lzmq -l:libsodium.a -l:libstdc++.a -lm
+Cflags: -I{prefix}/include
+Libs: -L{prefix}/lib -lzmq -l:libsodium.a -lstdc++
 """
 
 

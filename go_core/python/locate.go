@@ -124,6 +124,10 @@ func (s Search) candidates() []string {
 		candidates = append(candidates, filepath.Join(beside, ".venv", "bin", "python3"))
 	}
 	packaged := beside != "" && isFile(filepath.Join(beside, "lib", "edged", "edged", "embedded", "entry.py"))
+	// A wheel puts the daemon beside its environment's interpreter.
+	if neighbour := filepath.Join(filepath.Dir(s.Binary), "python3"); s.Binary != "" && usable(neighbour) == nil {
+		candidates = append(candidates, neighbour)
+	}
 	if s.VirtualEnv != "" && !packaged {
 		candidates = append(candidates, filepath.Join(s.VirtualEnv, "bin", "python3"))
 	}
