@@ -127,7 +127,7 @@ def test_the_settings_are_a_conffile_with_every_key(package: Path, tree: Path) -
     settings = (tree / "etc/edged/edged.toml").read_text()
     names = re.findall(r"^\*(\S+)\* = ", "\n".join(keys(settings)), re.MULTILINE)
     assert len(names) >= 30
-    assert {"endpoints", "memory.limit", "curve.server\\_key"} <= set(names)
+    assert {"endpoints", "memory.limit", "curve.server_key"} <= set(names)
 
 
 def code_names(code: CodeType) -> set[str]:
