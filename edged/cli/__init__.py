@@ -26,6 +26,7 @@ COMMANDS = {
     "stats": "the daemon's counters, latencies and memory",
     "top": "a live view of rates, latencies, memory and queue",
     "evaluate": "accuracy and calibration on files of labelled reviews",
+    "bench": "put load on a daemon: latency, throughput, memory",
     "explain": "which words and phrases moved a score",
     "keys": "make CURVE keys, and say which clients may connect over the network",
     "status": "the service: since when, restarts, what ended it, the last errors",
