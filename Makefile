@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
-.PHONY: help env build page footprint soak run test heavy cross deb wheels board sysroots bench bench-peers lint format clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -63,12 +63,12 @@ page: build ## Look at the status page in headless Chromium; leaves build/page.p
 	@python -m pytest -m page tests/test_metrics.py
 
 # What the reviews come from: the large set where EDGED_DATA has it, else the sample that ships with edged.
-REVIEWS = $(firstword $(wildcard $(EDGED_DATA)/wine-10k.jsonl.gz) edged/sample/wine.jsonl.gz)
+LOAD_REVIEWS = $(firstword $(wildcard $(EDGED_DATA)/wine-10k.jsonl.gz) edged/sample/wine.jsonl.gz)
 HOSTS = cpython $(if $(wildcard $(or $(EDGED_METACALL_LIB),/usr/local/lib/libmetacall.so /gnu/lib/libmetacall.so)),metacall)
 export EDGED_PYTHON := $(CURDIR)/.venv/bin/python
 build/load: tests/footprint/load.c | build
 	@gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
-build/footprint/reviews.jsonl: $(REVIEWS)
+build/footprint/reviews.jsonl: $(LOAD_REVIEWS)
 	@mkdir -p build/footprint && zcat $< > $@
 
 footprint: build build/load build/footprint/reviews.jsonl ## Measure the daemon's memory; fail when PSS passes its bound

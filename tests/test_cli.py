@@ -256,6 +256,8 @@ def test_doctor_as_a_user_who_may_not(make_daemon: Callable[..., Daemon]) -> Non
         pytest.skip("only root can become another user: permissions were not tried")
     daemon = make_daemon().start()
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if subprocess.run([*nobody, *EDGECTL, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("other users cannot read this clone: permissions were not tried")
     for path, mode in ((daemon.folder / "s", 0o600), (daemon.folder, 0o700)):
         daemon.folder.chmod(0o755)
         path.chmod(mode)

@@ -49,7 +49,9 @@ def test_50_restarts_under_32_clients_lose_and_double_nothing(daemon: Daemon) ->
         thread.start()
     codes = []
     for _ in range(ROUNDS):
-        time.sleep(0.05)
+        until = sum(calls) + 2 * len(calls)  # each life long enough to reach it through the backoff
+        while sum(calls) < until and not faults:
+            time.sleep(0.01)
         codes.append(daemon.stop())
         daemon.start()
     done.set()
