@@ -45,7 +45,11 @@ RUN_SECONDS = 60
 
 
 class MachineError(Exception):
-    """The machine does not start, or a command in it failed."""
+    """A command in the machine failed, or what was waited for did not come."""
+
+
+class NoMachineError(MachineError):
+    """A plain Debian can't be fetched or booted here, edged or not."""
 
 
 @cache
@@ -81,7 +85,11 @@ def base() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(PACKAGES)}"]
     command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
-    subprocess.run([*command, SUITE, str(tree)], check=True, capture_output=True, timeout=600)
+    made = subprocess.run(
+        [*command, SUITE, str(tree)], capture_output=True, text=True, timeout=600, check=False
+    )
+    if made.returncode:
+        raise NoMachineError(f"mmdebstrap failed: {made.stderr.strip()[-2000:]}")
     done.write_text(wanted)
     return tree
 
@@ -89,8 +97,9 @@ def base() -> Path:
 class Machine:
     """One boot.
 
-    with Machine() as machine:
-        machine.run("systemctl restart edged")
+    machine = Machine().open()
+    machine.run("systemctl restart edged")
+    machine.close()
     """
 
     def __init__(self) -> None:
@@ -98,7 +107,8 @@ class Machine:
         self.pid = 0  # of its systemd, as this system sees it
         self.console = CACHE / f"console-{os.getpid()}"
 
-    def __enter__(self) -> Self:
+    def open(self) -> Self:
+        """Boot it and install the package. Raises `NoMachineError` where that is not edged's fault."""
         tree, deb = base(), package()
         if deb is None:
             raise MachineError("no package: make deb")
@@ -123,7 +133,7 @@ class Machine:
             self._await_boot()
             self.run("dpkg --install /edged.deb")
         except BaseException:
-            self.__exit__()
+            self.close()
             raise
         return self
 
@@ -141,11 +151,12 @@ class Machine:
             }:
                 return
             time.sleep(0.1)
-        raise MachineError(
+        raise NoMachineError(
             f"systemd did not come up in systemd-nspawn:\n{self.console.read_text(errors='replace')}"
         )
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Shut it down; nothing of it stays."""
         if self._nspawn is not None:
             self._nspawn.send_signal(signal.SIGTERM)
             try:

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import pytest
 
 from edged import Client, errors
 from tests.daemon import NO_METACALL, has_metacall
-from tests.machine import Machine, missing
+from tests.machine import Machine, NoMachineError, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,11 @@ SECRET = "Unspeakable words about a certain red wine"
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    with Machine() as machine:
+    try:
+        machine = Machine().open()
+    except NoMachineError as error:
+        pytest.skip(f"no real systemd here: {error}")
+    with closing(machine):
         machine.run("useradd kiosk; useradd --groups edged till")
         yield machine
 
@@ -393,13 +397,14 @@ def test_reload_takes_a_new_handler_and_refuses_a_broken_one(service: Service) -
         assert client.classify("x").label == "first"
         service.handler(say.format("second"))
         service.machine.run("systemctl reload edged.service")
-        assert client.classify("x").label == "second"
+        service.machine.wait("the new one", lambda: client.classify("x").label == "second")
         service.handler("def process_batch(texts):\n    raise ValueError('broken')\n")
         service.machine.run("systemctl reload edged.service")
+        service.machine.wait("the refusal", lambda: "reload_failed" in service.events())
         assert client.classify("x").label == "second"
     assert service.pid == pid
     assert service.ask("ActiveState") == "active"
-    assert {"reloaded", "reload_failed"} <= set(service.events())
+    assert "reloaded" in service.events()
 
 
 def test_stop_answers_what_was_admitted(service: Service) -> None:
@@ -413,7 +418,8 @@ def test_stop_answers_what_was_admitted(service: Service) -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    time.sleep(0.7)
+    with service.client() as other:
+        service.machine.wait("its admission", lambda: other.stats()["counters"]["admitted"] > 0)
     service.machine.run("systemctl stop edged.socket edged.service")
     thread.join()
     assert replies == ["ok"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edged.cli import exits
@@ -61,6 +64,7 @@ class Journal:
                 "the Python module systemd is missing, through which the journal is read",
                 "apt-get install python3-systemd, or pip install systemd-python",
             ) from None
+        _warn_if_partial()
         self._reader = journal.Reader()
         if not all_boots:
             self._reader.this_boot()
@@ -98,3 +102,18 @@ class Journal:
             while raw := self._reader.get_next():
                 yield Entry.of(raw)
             self._reader.wait(-1)
+
+
+def _warn_if_partial() -> None:
+    """Say so where this user sees only a part of the journal: an empty log would look like a quiet one."""
+    files = [
+        file
+        for folder in ("/var/log/journal", "/run/log/journal")
+        for file in Path(folder).glob("*/system.journal")
+    ]
+    if not any(os.access(file, os.R_OK) for file in files):
+        print(
+            "edgectl: this user can't read the system's journal\n"
+            "hint: run it as root, or join the group: usermod -aG systemd-journal NAME",
+            file=sys.stderr,
+        )
