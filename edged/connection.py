@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -161,7 +162,8 @@ class Connection:
             )
         if self._was_connected:
             return NoAnswer(f"the connection to {self.endpoint} was lost and did not come back in time")
-        return NoAnswer(f"no answer: nobody listens at {self.endpoint}", _path_hint(self.endpoint))
+        fault = socket_fault(self.endpoint)
+        return NoAnswer(f"no answer: nobody listens at {self.endpoint}", ": ".join(fault) if fault else None)
 
 
 def close(dealer: Any, monitor: Any) -> None:
@@ -200,20 +202,32 @@ def _mechanism(endpoint: str) -> str | None:
     return greeting[12:32].rstrip(b"\0").decode(errors="replace") or None
 
 
-def _path_hint(endpoint: str) -> str | None:
+def socket_fault(endpoint: str) -> tuple[str, str] | None:
+    """What is wrong with the file behind an ipc endpoint, and what to do about it; None if nothing is."""
     scheme, _, name = endpoint.partition("://")
     if scheme != "ipc" or name.startswith("@"):
         return None
     path = Path(name)
+    start = "start the daemon (systemctl start edged), or set EDGED_ENDPOINT to where it listens"
     try:
-        path.stat()
+        status = path.stat()
     except PermissionError:
-        return f"no permission to enter {path.parent}: be in the group that owns it (usually `edged`)"
+        return f"no permission to enter {path.parent}", _join_group(path.parent)
     except OSError:
-        return f"there is no socket {path}: start the daemon (systemctl start edged), or set EDGED_ENDPOINT"
-    if not os.access(path, os.W_OK):
-        return f"no permission to write to {path}: be in the group that owns it (usually `edged`)"
-    return f"the socket {path} is there, but no process behind it: start the daemon (systemctl start edged)"
+        return f"there is no socket {path}", start
+    if not stat.S_ISSOCK(status.st_mode):
+        return f"{path} is no socket", "remove it, and start the daemon"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return f"no permission for {path}, mode {stat.S_IMODE(status.st_mode):04o}", _join_group(path)
+    return None
+
+
+def _join_group(path: Path) -> str:
+    try:
+        group = path.group()
+    except (OSError, KeyError):
+        group = "edged"
+    return f"usermod -aG {group} {os.environ.get('USER') or os.getuid()}, then log in again"
 
 
 def _server_key(value: str | os.PathLike[str]) -> bytes:

@@ -191,7 +191,7 @@ def _top_level_fields(text: str) -> dict[str, _Field]:
         field, at = _value(text, _skip_space(text, at))
         if key_field.value in _KNOWN:
             fields[key_field.value] = field
-        elif _nesting(field.token) > MAX_NESTING:
+        if _nesting(field.token) > MAX_NESTING:
             raise _bad(
                 f'field "{key_field.value[:40]}" is nested more than {MAX_NESTING} deep', "send flatter JSON"
             )
@@ -260,9 +260,7 @@ def _request(fields: Mapping[str, _Field], request_id: str | None, escapes: bool
     if op not in OPS:
         raise BadRequest('unknown "op"', "it must be one of " + ", ".join(OPS))
     deadline_ms = _deadline_ms(fields.get("deadline_ms"))
-    if op != "classify":
-        return Request(op, request_id, [], deadline_ms=deadline_ms)
-    texts, single = _texts(fields)
+    texts, single = _texts(fields, op)
     if escapes:
         texts = [_LONE_SURROGATE.sub("\ufffd", text) for text in texts]
     return Request(op, request_id, texts, single, deadline_ms)
@@ -284,26 +282,27 @@ def _deadline_ms(field: _Field | None) -> int | None:
     )
 
 
-def _texts(fields: Mapping[str, _Field]) -> tuple[list[str], bool]:
+def _texts(fields: Mapping[str, _Field], op: str) -> tuple[list[str], bool]:
+    """The reviews, and whether they came as "text". Both fields are judged, whatever the op makes of them."""
+    text = fields["text"].value if "text" in fields else None
+    texts = fields["texts"].value if "texts" in fields else []
+    if "text" in fields and not isinstance(text, str):
+        raise BadRequest('"text" must be a string', 'for several reviews send "texts"')
+    if not isinstance(texts, list):
+        raise BadRequest('"texts" must be an array of strings', 'for one review send "text"')
+    for index, item in enumerate(texts):
+        if not isinstance(item, str):
+            raise BadRequest(f'"texts" must be an array of strings; element {index} is none', "send strings")
+    if op != "classify":
+        return [], False
     if "text" in fields and "texts" in fields:
         raise BadRequest('both "text" and "texts" are given', "send one of them")
-    if "text" in fields:
-        text = fields["text"].value
-        if not isinstance(text, str):
-            raise BadRequest('"text" must be a string', 'for several reviews send "texts"')
+    if isinstance(text, str):
         return [text], True
     if "texts" not in fields:
         raise BadRequest(
             'neither "text" nor "texts" is given', 'send {"text":"..."} or {"texts":["...","..."]}'
         )
-    texts = fields["texts"].value
-    if not isinstance(texts, list):
-        raise BadRequest('"texts" must be an array of strings', 'for one review send "text"')
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise BadRequest(
-                f'"texts" must be an array of strings; element {index} is none', "send strings only"
-            )
     return texts, False
 
 

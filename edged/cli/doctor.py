@@ -7,7 +7,6 @@ is started for a moment on a socket of its own with the real config: what it say
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -107,27 +106,10 @@ def _daemon(args: argparse.Namespace) -> Iterator[Finding]:
 
 def _socket(endpoint: str) -> Finding:
     """The file behind an ipc endpoint, and whether this user may use it."""
-    scheme, _, name = endpoint.partition("://")
-    if scheme != "ipc" or name.startswith("@"):
-        return Finding(OK, "endpoint", endpoint)
-    path = Path(name)
-    try:
-        status = path.stat()
-    except PermissionError:
-        remedy = (
-            f"join the group that owns it: usermod -aG {_group(path.parent)} {_user()}, then log in again"
-        )
-        return Finding(WRONG, "socket", f"{path}: no permission to enter {path.parent}", remedy)
-    except OSError as error:
-        remedy = "start the daemon (systemctl start edged), or set EDGED_ENDPOINT to where it listens"
-        return Finding(WRONG, "socket", f"{path}: {error.strerror}", remedy)
-    owner = f"group {_group(path)}, mode {status.st_mode & 0o777:04o}"
-    if not path.is_socket():
-        return Finding(WRONG, "socket", f"{path} is no socket", "remove it, and start the daemon")
-    if not os.access(path, os.R_OK | os.W_OK):
-        remedy = f"usermod -aG {_group(path)} {_user()}, then log in again"
-        return Finding(WRONG, "socket", f"{path}: no permission ({owner})", remedy)
-    return Finding(OK, "socket", f"{path} ({owner})")
+    from edged.connection import socket_fault  # noqa: PLC0415 - needs pyzmq
+
+    fault = socket_fault(endpoint)
+    return Finding(WRONG, "socket", *fault) if fault else Finding(OK, "socket", endpoint)
 
 
 def _answers(client: Client) -> Iterator[Finding]:
@@ -145,14 +127,3 @@ def _answers(client: Client) -> Iterator[Finding]:
     yield Finding(
         OK, "review", f"classified through the whole path: {prediction.label} {prediction.score:.4f}"
     )
-
-
-def _group(path: Path) -> str:
-    try:
-        return path.group()
-    except (OSError, KeyError):
-        return "edged"
-
-
-def _user() -> str:
-    return os.environ.get("USER") or str(os.getuid())
