@@ -21,6 +21,7 @@ type AllowList struct {
 	folder string
 	log    *slog.Logger
 	names  atomic.Pointer[map[string]string] // public key in Z85 -> NAME
+	gone   atomic.Uint64                     // keys revoked since the start
 }
 
 // NewAllowList reads folder. It refuses a folder that others may change.
@@ -49,6 +50,9 @@ func (l *AllowList) Name(key string) (name string, allowed bool) {
 	name, allowed = (*l.names.Load())[key]
 	return name, allowed
 }
+
+// Revoked counts the keys revoked since the start.
+func (l *AllowList) Revoked() uint64 { return l.gone.Load() }
 
 // Len is the number of allowed keys.
 func (l *AllowList) Len() int { return len(*l.names.Load()) }
@@ -172,6 +176,7 @@ func (l *AllowList) refresh() error {
 	}
 	for key, name := range before {
 		if _, still := names[key]; !still {
+			l.gone.Add(1)
 			l.log.Info("client key revoked", "event", "key_revoked", "client", name)
 		}
 	}

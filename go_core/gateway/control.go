@@ -22,7 +22,9 @@ type control struct {
 	zap        *zap // nil without CURVE
 	monitor    *monitor
 	publisher  *zmq.Socket // nil without stats_endpoint
-	statistics chan []byte // what the publisher sends
+	reopen     func() (*zmq.Socket, error)
+	revoked    func() uint64 // keys revoked so far
+	statistics chan []byte   // what the publisher sends
 	quit       chan struct{}
 	ended      sync.WaitGroup
 	log        *slog.Logger
@@ -35,7 +37,7 @@ func (g *Gateway) openControl() (err error) {
 	if o.Curve == nil && o.StatsEndpoint == "" && !network {
 		return nil // nothing can fail that nobody would see: spare the thread
 	}
-	c := &control{statistics: make(chan []byte, 1), quit: make(chan struct{}), log: o.Log}
+	c := &control{revoked: func() uint64 { return 0 }, statistics: make(chan []byte, 1), quit: make(chan struct{}), log: o.Log}
 	g.control = c
 	if o.Curve != nil {
 		if c.zap, err = newZAP(g.context, o.Curve.Clients, o.Log); err != nil {
@@ -46,7 +48,11 @@ func (g *Gateway) openControl() (err error) {
 		return err
 	}
 	if o.StatsEndpoint != "" {
+		c.reopen = g.openPublisher
 		c.publisher, err = g.openPublisher()
+	}
+	if o.Curve != nil && isTCP(o.StatsEndpoint) {
+		c.revoked = o.Curve.Clients.Revoked
 	}
 	return err
 }
@@ -73,7 +79,7 @@ func (g *Gateway) openPublisher() (*zmq.Socket, error) {
 // Publish sends statistics to the subscribers of StatsEndpoint, if there is one. Safe from any goroutine, it never blocks:
 // what was not sent yet is replaced.
 func (g *Gateway) Publish(statistics []byte) {
-	if g.control == nil || g.control.publisher == nil {
+	if g.options.StatsEndpoint == "" {
 		return
 	}
 	select {
@@ -122,7 +128,7 @@ func (c *control) run() {
 	for socket := range attend {
 		poller.Add(socket, zmq.POLLIN)
 	}
-	for {
+	for seen := c.revoked(); ; {
 		ready, err := poller.Poll(controlTick)
 		if err != nil {
 			c.log.Error("control loop: cannot poll", "event", "control_failed", "error", err.Error())
@@ -133,14 +139,38 @@ func (c *control) run() {
 				c.log.Warn("control loop", "event", "control_failed", "error", err.Error())
 			}
 		}
+		if now := c.revoked(); now != seen {
+			seen = now
+			c.dropSubscribers()
+		}
 		select {
 		case <-c.quit:
 			return
 		case statistics := <-c.statistics:
-			if _, err := c.publisher.SendMessageDontwait("stats", statistics); err != nil {
-				c.log.Warn("statistics not published", "event", "publish_failed", "error", err.Error())
-			}
+			c.publish(statistics)
 		default:
 		}
+	}
+}
+
+// dropSubscribers closes all subscribers' connections, since libzmq can't close that of the revoked one alone. The
+// others connect again by themselves.
+func (c *control) dropSubscribers() {
+	if c.publisher != nil {
+		_ = c.publisher.Close()
+		c.publisher = nil
+	}
+}
+
+func (c *control) publish(statistics []byte) {
+	var err error
+	if c.publisher == nil {
+		c.publisher, err = c.reopen()
+	}
+	if err == nil {
+		_, err = c.publisher.SendMessageDontwait("stats", statistics)
+	}
+	if err != nil {
+		c.log.Warn("statistics not published", "event", "publish_failed", "error", err.Error())
 	}
 }

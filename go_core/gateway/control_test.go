@@ -163,24 +163,39 @@ func TestUnixSocketNeedsNoKeyBesideCurve(t *testing.T) {
 	}
 }
 
-func TestStatisticsArePublishedToAllowedSubscribers(t *testing.T) {
-	p := openProtected(t)
+// subscribe connects a SUB to the statistics; the function it returns says whether some arrive once they are published.
+func (p *protected) subscribe(t *testing.T, name string) func() bool {
+	t.Helper()
 	public, secret := newKeys(t)
-	writeCertificate(t, filepath.Join(p.folder, "grafana.key"), public, "", 0o644)
-	eventually(t, "the key is allowed", func() bool { return p.list.Len() == 1 })
+	before := p.list.Len()
+	writeCertificate(t, filepath.Join(p.folder, name+".key"), public, "", 0o644)
+	eventually(t, "the key is allowed", func() bool { return p.list.Len() == before+1 })
 	ctx, err := zmq.NewContext()
 	must(t, err)
 	subscriber, err := ctx.NewSocket(zmq.SUB)
 	must(t, err)
 	must(t, errors.Join(subscriber.SetLinger(0), subscriber.SetSubscribe("stats"), subscriber.SetRcvtimeo(100*time.Millisecond),
 		subscriber.ClientAuthCurve(p.public, public, secret), subscriber.Connect(p.options.StatsEndpoint)))
-	defer ctx.Term()         //nolint:errcheck // a test's
-	defer subscriber.Close() //nolint:errcheck // a test's
-	eventually(t, "statistics arrive", func() bool {
+	t.Cleanup(func() { must(t, subscriber.Close()); must(t, ctx.Term()) })
+	return func() bool {
 		p.Publish([]byte(`{"stats":{}}`))
 		frames, err := subscriber.RecvMessage(0)
 		return err == nil && len(frames) == 2 && frames[0] == "stats" && frames[1] == `{"stats":{}}`
-	})
+	}
+}
+
+func TestStatisticsArePublishedToAllowedSubscribers(t *testing.T) {
+	p := openProtected(t)
+	stays, goes := p.subscribe(t, "stays"), p.subscribe(t, "goes")
+	eventually(t, "statistics arrive", func() bool { return stays() && goes() })
+	must(t, os.Remove(filepath.Join(p.folder, "goes.key")))
+	eventually(t, "the revoked subscriber is refused", func() bool { return !goes() && p.log.has("event=handshake_denied") })
+	eventually(t, "the other one is back", stays)
+	for range 20 {
+		if goes() {
+			t.Fatal("the revoked subscriber goes on receiving")
+		}
+	}
 }
 
 func TestVerdictRefusesWhatIsNoCurveRequest(t *testing.T) {
