@@ -52,6 +52,17 @@ def test_growth_is_told_from_noise(
     assert printed.count("•") > 20
 
 
+def test_a_verdict_in_doubt() -> None:
+    """Near the bound, a long run is judged by its slope and a short one is not."""
+    assert soak.verdict(soak.Fit(0.12, 0.05), 2.4) == (
+        "none: so short a run can't tell, `make soak` can",
+        False,
+    )
+    assert soak.verdict(soak.Fit(0.12, 0.05), 10) == ("it grows", True)
+    assert soak.verdict(soak.Fit(0.08, 0.05), 10) == ("no growth", False)
+    assert soak.verdict(soak.Fit(0.30, 0.05), 2.4) == ("it grows", True)
+
+
 def test_a_passed_bound_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One reading above its bound is named and makes the exit code 1; below, the table alone is printed."""
     parts = {name: {"pss": 1_000_000} for name in ("go", "python")}

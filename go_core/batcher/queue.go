@@ -35,11 +35,7 @@ func (q *queue) client(peer []byte) *client {
 		return c
 	}
 	if len(q.clients) >= sweepAt {
-		for name, c := range q.clients {
-			if !c.active && c.held == 0 {
-				delete(q.clients, name)
-			}
-		}
+		q.sweep()
 	}
 	c := &client{peer: append([]byte(nil), peer...)}
 	q.clients[string(c.peer)] = c
@@ -48,6 +44,15 @@ func (q *queue) client(peer []byte) *client {
 
 // sweepAt clients are about 100 KiB.
 const sweepAt = 512
+
+// sweep forgets idle clients.
+func (q *queue) sweep() {
+	for name, c := range q.clients {
+		if !c.active && c.held == 0 {
+			delete(q.clients, name)
+		}
+	}
+}
 
 func (q *queue) push(r *request) {
 	c := r.client

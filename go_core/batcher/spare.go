@@ -37,6 +37,12 @@ func (b *Batcher) newRequest() *request {
 	return r
 }
 
+// Trim forgets what is kept for reuse: a burst is over, and nothing like it may come again.
+func (b *Batcher) Trim() {
+	b.spare = spare{}
+	b.queue.sweep()
+}
+
 // recycle takes back a request that nothing points to any more.
 func (b *Batcher) recycle(r *request) {
 	s := &b.spare

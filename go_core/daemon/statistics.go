@@ -70,6 +70,15 @@ const collectAt = 30
 
 // trim gives back what is not in use.
 func (d *Daemon) trim() {
+	done := make(chan struct{})
+	d.gateway.Post(func() {
+		d.batcher.Trim()
+		close(done)
+	})
+	select {
+	case <-done:
+	case <-time.After(time.Second): // a long call into Python holds the serving loop: its buffers stay for now
+	}
 	debug.FreeOSMemory()
 	python.Trim()
 	if _, err := memory.ReleaseFiles(); err != nil {

@@ -9,28 +9,15 @@
 set -euo pipefail
 host=$1 binary=$2 load=$3 reviews=$4 folder=$5
 socket=$(mktemp -d /tmp/edged.XXXXXX)
-daemon= libpython=
+daemon=
+. "$(dirname "$0")/private.sh"
 MOST_SHARED=$((2500 * 1024))
-mkdir "$socket/libraries"
 
 end() {
 	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
 	rm -rf "$socket"
 }
 trap end EXIT
-
-# Copies of what the daemon links and of libpython, by name; the loader prefers them. All processes share libc anyway.
-copy_libraries() {
-	local python
-	python=$(sed -n 's/.*"library":"\([^"]*\)".*/\1/p' "$folder/$host.log")
-	for library in $( (ldd "$binary" "$python"; ls /usr/local/lib/*.so 2>/dev/null || true) | grep -oE '/[^ ]+\.so[^ ]*' | grep -v 'libc\.so\|ld-linux' | sort -u); do
-		[ ! -f "$library" ] || cp -L "$library" "$socket/libraries/"
-	done
-	cp -L "$python" "$socket/libraries/"
-	libpython=$socket/libraries/$(basename "$python")
-	export LD_LIBRARY_PATH=$socket/libraries
-	[ "$host" != metacall ] || export EDGED_METACALL_LIB=$socket/libraries/libmetacall.so LOADER_LIBRARY_PATH=$socket/libraries
-}
 
 start() {
 	rm -f "$socket/s"
@@ -72,7 +59,7 @@ for _ in 1 2 3 4 5; do
 	first_answer >>"$folder/$host.start_us"
 	stop
 done
-copy_libraries
+private_libraries "$host" "$binary" "$folder/$host.log" "$socket"
 start
 until grep -q '"event":"ready"' "$folder/$host.log"; do sleep 0.05; done
 sleep 4

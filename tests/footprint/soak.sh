@@ -2,17 +2,34 @@
 # Watches one daemon's memory over many reviews: soak.sh HOST BINARY LOAD REVIEWS.jsonl FILE SLICES REVIEWS_A_SLICE
 #
 # Reviews of random lengths, one request in a hundred malformed, four clients. After each slice and a pause in which the
-# daemon gives back what the burst needed, FILE gets a line: reviews so far, bytes of PSS. No Python runs meanwhile.
+# daemon gives back what the burst needed, FILE gets a line: reviews so far, bytes of PSS. The daemon runs on private copies
+# of its libraries, so that neighbours that come and go change nothing.
 set -euo pipefail
 host=$1 binary=$2 load=$3 reviews=$4 file=$5 slices=$6 slice=$7
 folder=$(mktemp -d /tmp/edged.XXXXXX)
-"$binary" --embed "$host" --endpoints "ipc://$folder/s" --log-format json 2>"$folder/log" &
-daemon=$!
-trap 'kill $daemon 2>/dev/null || true; rm -rf "$folder"' EXIT
-until grep -q '"event":"ready"' "$folder/log"; do
-	kill -0 $daemon 2>/dev/null || { cat "$folder/log" >&2; exit 1; }
-	sleep 0.05
-done
+daemon=
+trap '[ -z "$daemon" ] || kill $daemon 2>/dev/null || true; rm -rf "$folder"' EXIT
+. "$(dirname "$0")/private.sh"
+
+start() {
+	"$binary" --embed "$host" ${libpython:+--libpython "$libpython"} --endpoints "ipc://$folder/s" --log-format json 2>"$folder/log" &
+	daemon=$!
+	until grep -q '"event":"ready"' "$folder/log"; do
+		kill -0 $daemon 2>/dev/null || { cat "$folder/log" >&2; exit 1; }
+		sleep 0.05
+	done
+}
+
+stop() {
+	kill $daemon
+	wait $daemon || { echo "soak: edged ended with $?" >&2; tail -3 "$folder/log" >&2; exit 1; }
+	daemon=
+}
+
+start # to learn which libraries it takes
+stop
+private_libraries "$host" "$binary" "$folder/log" "$folder"
+start
 : >"$file"
 for i in $(seq "$slices"); do
 	"$load" -n "$slice" -c 4 -w 16 -r -m 10 -s "$i" "$folder/s" "$reviews" >"$folder/load" || { cat "$folder/load" >&2; exit 1; }
@@ -20,5 +37,4 @@ for i in $(seq "$slices"); do
 	awk -v reviews=$((i * slice)) '/^Pss:/ { printf "%d\t%d\n", reviews, 1024 * $2 }' /proc/$daemon/smaps_rollup >>"$file"
 	[ $((i % 10)) -ne 0 ] || echo "soak: $((i * slice)) reviews, PSS $(tail -1 "$file" | cut -f2) bytes"
 done
-kill $daemon
-wait $daemon || { echo "soak: edged ended with $?" >&2; tail -3 "$folder/log" >&2; exit 1; }
+stop

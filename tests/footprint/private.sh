@@ -1,0 +1,18 @@
+# Sourced by the scripts beside it.
+
+libpython=
+
+# private_libraries HOST BINARY LOG FOLDER: has daemons that start from here on use private copies, in FOLDER, of what the
+# binary links, of the libpython that LOG names, and of MetaCall. All processes share libc anyway.
+private_libraries() {
+	local host=$1 binary=$2 log=$3 copies=$4/libraries python library
+	python=$(sed -n 's/.*"library":"\([^"]*\)".*/\1/p' "$log" | tail -1)
+	mkdir "$copies"
+	for library in $( (ldd "$binary" "$python"; ls /usr/local/lib/*.so 2>/dev/null || true) | grep -oE '/[^ ]+\.so[^ ]*' | grep -v 'libc\.so\|ld-linux' | sort -u); do
+		[ ! -f "$library" ] || cp -L "$library" "$copies/"
+	done
+	cp -L "$python" "$copies/"
+	libpython=$copies/$(basename "$python")
+	export LD_LIBRARY_PATH=$copies
+	[ "$host" != metacall ] || export EDGED_METACALL_LIB=$copies/libmetacall.so LOADER_LIBRARY_PATH=$copies
+}
