@@ -39,8 +39,8 @@ def fit(points: list[tuple[float, float]]) -> Fit:
 def verdict(line: Fit, millions: float) -> tuple[str, bool]:
     """The verdict in words, and whether it is a failure.
 
-    Two standard errors (about 95 %) on one side of the bound decide. Between, a run of `LONG` million reviews or
-    more is judged by its slope; a shorter one can't tell, and fails nobody.
+    Two standard errors (about 95 %) on one side of the bound decide. Between, a run of `LONG` million reviews
+    or more is judged by its slope; a shorter one can't tell, and fails nobody.
     """
     if line.slope - 2 * line.error > MOST_SLOPE:
         return "it grows", True
