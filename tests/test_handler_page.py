@@ -40,4 +40,5 @@ def test_its_options_reach_it(make_daemon: Callable[..., Daemon]) -> None:
     daemon.start()
     with Client(daemon.endpoint) as client:
         assert client.classify("STOP it").label == "calm"
-        assert client.info()["model"] == "loudness"
+        info = client.info()
+    assert (info["model"], info["labels"]) == ("loudness", ["calm", "loud"])

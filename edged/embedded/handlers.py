@@ -92,15 +92,14 @@ class FileHandler:
     def __init__(self, path: str, handle: int, options: dict[str, Any]) -> None:
         self._path = find(path)
         self._module = execute(self._path, f"edged_handler_{handle}")
-        self._process: Callable[[list[str]], Any] = self._function("process_batch")
-        self._description: dict[str, Any] = {}
-        if hasattr(self._module, "load"):
-            description = self._function("load")(options)
-            if description is not None and not isinstance(description, dict):
-                raise HandlerError(
-                    f"load in {self._path} returned {_kind_of(description)}; return a dict or None"
-                )
-            self._description = description or {}
+        try:
+            self._process: Callable[[list[str]], Any] = self._function("process_batch")
+            self._description: dict[str, Any] = {}
+            if hasattr(self._module, "load"):
+                self._description = described(self._function("load")(options), self._path)
+        except BaseException:
+            self.close()
+            raise
 
     def _function(self, name: str) -> Callable[[Any], Any]:
         function = getattr(self._module, name, None)
@@ -206,6 +205,25 @@ def _check_private(path: str, info: os.stat_result) -> None:
         )
     if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise HandlerError(f"{path} can be written by its group or by others: chmod go-w {path}")
+
+
+def described(value: Any, path: str) -> dict[str, Any]:
+    """Return what a handler's load says of it: any of name, version and labels.
+
+    Raises:
+        HandlerError: It is neither a dict nor None, or one of the three is of a wrong type.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise HandlerError(f"load in {path} returned {_kind_of(value)}; return a dict or None")
+    for key in ("name", "version"):
+        if not isinstance(value.get(key, ""), str):
+            raise HandlerError(f"load in {path} returned {key} = {value[key]!r:.80}; it must be a str")
+    labels = value.get("labels", [])
+    if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
+        raise HandlerError(f"load in {path} returned labels = {labels!r:.80}; they must be a list of str")
+    return {key: value[key] for key in ("name", "version", "labels") if key in value}
 
 
 def checked(results: Any, n: int) -> Sequence[tuple[str, float]]:

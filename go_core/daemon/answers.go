@@ -23,7 +23,8 @@ func (d *Daemon) answer(op protocol.Op) []byte { return d.reporter.Answer(op) }
 func (d *Daemon) info() status.Info {
 	g := d.current.Load()
 	c := g.config
-	info := status.Info{Version: d.version, Host: d.host.Name(), Python: d.host.Version(), Model: g.Description.Name,
+	info := status.Info{Version: d.version, Host: d.host.Name(), MetaCall: d.host.MetaCallVersion(), Python: d.host.Version(),
+		Interpreter: d.host.Interpreter().Executable, Model: g.Description.Name, Labels: g.Description.Labels,
 		ModelPath: g.Description.Model, Generation: g.Number, Endpoints: d.gateway.Endpoints(), Inline: c.RunsInline(), PID: os.Getpid(), Reload: d.reloads.get(),
 		Limits: status.Limits{MaxMessageBytes: c.MaxMessageBytes(), MaxReviews: c.MaxReviews, MaxReviewBytes: c.MaxReviewBytes}}
 	if g.file != nil {

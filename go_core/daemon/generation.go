@@ -25,11 +25,12 @@ type generation struct {
 
 // description is what Python says of what it loaded.
 type description struct {
-	Handle  uint16 `json:"handle"`
-	Kind    string `json:"kind"` // "ids" or "texts"
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Model   string `json:"model"` // path, "" for handlers without one
+	Handle  uint16   `json:"handle"`
+	Kind    string   `json:"kind"` // "ids" or "texts"
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	Model   string   `json:"model"` // path, "" for handlers without one
+	Labels  []string `json:"labels"`
 }
 
 // load has Python load what the configuration names, beside whatever is loaded already.

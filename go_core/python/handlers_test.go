@@ -24,6 +24,8 @@ func TestAHandlerFileThatCannotBeUsedIsExplained(t *testing.T) {
 			"no process_batch":  {func(t *testing.T) string { return script(t, "def process(texts): pass") }, "defines no process_batch"},
 			"not a function":    {func(t *testing.T) string { return script(t, "process_batch = 3") }, "type int, not a function"},
 			"load returns junk": {func(t *testing.T) string { return script(t, "def load(options): return 3\n"+echo) }, "return a dict or None"},
+			"name is no str":    {func(t *testing.T) string { return script(t, "def load(options): return {'name': 3}\n"+echo) }, "name = 3; it must be a str"},
+			"labels no list":    {func(t *testing.T) string { return script(t, "def load(options): return {'labels': 'ab'}\n"+echo) }, "a list of str"},
 			"load raises":       {func(t *testing.T) string { return script(t, "def load(options): return options['model']\n"+echo) }, "'model'"},
 			"writable":          {writableByAll, "chmod go-w"},
 			"writable folder":   {inFolderWritableByAll, "chmod go-w"},

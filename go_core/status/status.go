@@ -11,19 +11,21 @@ import (
 
 // Info is the answer to info: what does not change while a generation serves.
 type Info struct {
-	Version    string   `json:"version"`
-	Host       string   `json:"host"`
-	Python     string   `json:"python"`
-	Model      string   `json:"model"`
-	ModelPath  string   `json:"model_path,omitempty"`
-	Labels     []string `json:"labels,omitempty"`
-	Generation int64    `json:"generation"`
-	Endpoints  []string `json:"endpoints"`
-	Inline     bool     `json:"inline"`
-	PID        int      `json:"pid"`
-	SHA256     string   `json:"model_sha256,omitempty"`
-	Reload     Reload   `json:"reload"`
-	Limits     Limits   `json:"limits"`
+	Version     string   `json:"version"`
+	Host        string   `json:"host"`
+	MetaCall    string   `json:"metacall,omitempty"` // its version, where it is the host
+	Python      string   `json:"python"`
+	Interpreter string   `json:"interpreter"` // path
+	Model       string   `json:"model"`
+	ModelPath   string   `json:"model_path,omitempty"`
+	Labels      []string `json:"labels,omitempty"`
+	Generation  int64    `json:"generation"`
+	Endpoints   []string `json:"endpoints"`
+	Inline      bool     `json:"inline"`
+	PID         int      `json:"pid"`
+	SHA256      string   `json:"model_sha256,omitempty"`
+	Reload      Reload   `json:"reload"`
+	Limits      Limits   `json:"limits"`
 }
 
 // Reload is what became of the last reload. Attempts grows with each, whatever its outcome.
