@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edged
-from edged.embedded.model import Model, ModelError, description
+from edged.embedded.model import Model, ModelError, _logistic, description
 from edged.features import Extractor, Rows
 from edged.modelfile import ModelFileError, read_metadata
 
@@ -79,8 +79,8 @@ def test_batches_of_any_shape_give_what_single_reviews_give(model: Model, extrac
 
 def test_more_ids_than_the_largest_signature_takes(model: Model) -> None:
     ids = np.arange(1, 9001, dtype=np.int32)
-    whole = model.wide_logits(np.array([0, 9000], np.uint32), ids)
-    again = model.wide_logits(np.array([0, 0, 9000, 9000, 9001], np.uint32), np.append(ids, ids[:1]))
+    whole = model.parts.wide_logits(np.array([0, 9000], np.uint32), ids)
+    again = model.parts.wide_logits(np.array([0, 0, 9000, 9000, 9001], np.uint32), np.append(ids, ids[:1]))
     assert again[1] == pytest.approx(whole[0], abs=1e-4)
     assert again[0] == again[2]
 
@@ -89,8 +89,49 @@ def test_no_reviews(model: Model, extract: Extractor) -> None:
     assert predict(model, extract([])) == []
 
 
-def test_extreme_logits_do_not_overflow(model: Model) -> None:
-    assert model.probabilities(np.array([-1e6, 1e6], np.float32)).tolist() == [0.0, 1.0]
+def test_extreme_logits_do_not_overflow() -> None:
+    calibration = (np.float32(0.5), np.float32(0))
+    assert _logistic(np.array([-1e6, 1e6], np.float32), calibration).tolist() == [0.0, 1.0]
+
+
+def test_the_cascade_reads_deep_where_it_says(model: Model, extract: Extractor) -> None:
+    rows = extract(
+        ["An excellent film, moving and funny.", "It could have been better.", "The plot is not dull."]
+    )
+    off, full = Model(SHIPPED, cascade="off"), Model(SHIPPED, cascade="full")
+    wide, both, auto = predict(off, rows), predict(full, rows), predict(model, rows)
+    logits = model.parts.wide_logits(rows.wide_offsets, rows.wide)
+    band = model.description["cascade"]
+    for i, logit in enumerate(logits):
+        inside = band["low"] <= logit <= band["high"]
+        assert auto[i] == pytest.approx(both[i] if inside else wide[i], abs=1e-6)
+        assert both[i] != wide[i]
+
+
+def test_an_unknown_cascade() -> None:
+    with pytest.raises(ModelError, match="cascade is 'most', expected one of auto, off, full"):
+        Model(SHIPPED, cascade="most")
+
+
+def test_weights_are_int8() -> None:
+    tflite = pytest.importorskip("tflite_runtime.interpreter")
+    interpreter = tflite.Interpreter(str(SHIPPED))
+    reader = interpreter._interpreter
+    types: dict[tuple[str, int], set[type]] = {}
+    for name in interpreter.get_signature_list():
+        graph = reader.GetSubgraphIndexFromSignature(name)
+        for i in range(reader.NumTensors(graph)):
+            try:
+                shape = reader.TensorSize(i, graph)
+            except ValueError:  # a scalar has none
+                continue
+            weights = "const" in reader.TensorName(i, graph).lower() and len(shape) > 1
+            if weights or np.prod(shape) > 100_000:
+                types.setdefault((name, int(np.prod(shape))), set()).add(reader.TensorType(i, graph))
+    assert {kind for kinds in types.values() for kind in kinds} == {np.int8}
+    tables = {size for _, size in types if size > 100_000}
+    assert len(tables) == 2
+    assert sum(tables) > SHIPPED.stat().st_size * 0.8
 
 
 @pytest.mark.parametrize(

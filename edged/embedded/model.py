@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from edged.embedded import runtime
 from edged.modelfile import DESCRIPTION, ModelFileError, read_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 FORMAT = 1  # of edged.json
+CASCADES = ("auto", "off", "full")
+
+_Part = TypeVar("_Part", "_Wide", "_Deep")
 
 
 class ModelError(Exception):
@@ -35,7 +38,7 @@ def description(path: str | Path) -> dict[str, Any]:
         ModelError: it cannot be read, or is no model that this version knows.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             found = bytes(
                 read_metadata(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).get(DESCRIPTION, b"")
             )
@@ -51,70 +54,110 @@ def description(path: str | Path) -> dict[str, Any]:
     return facts
 
 
-def _interpreter(path: str, threads: int, *, delegates: bool) -> Any:
-    """A TFLite interpreter of whichever runtime is installed; it maps the file, so weights are shared."""
+def interpreter(path: str, threads: int) -> Any:
+    """A TFLite interpreter of whichever runtime is installed. It maps the file, so weights are shared.
+
+    Without XNNPACK, which made nothing here faster and would unpack weights into memory.
+    """
     tflite = runtime.tflite()
-    kinds = tflite.OpResolverType
-    kind = kinds.AUTO if delegates else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    kind = tflite.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         return tflite.Interpreter(path, num_threads=threads, experimental_op_resolver_type=kind)
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: the TFLite runtime cannot load it: {error}") from None
 
 
-def _tensor_bytes(interpreter: Any, sizes: list[int]) -> int:
-    """Estimate what tensors take besides weights, in bytes.
-
-    Those that grow with a signature's size in ids are counted, from the shapes of the smallest signature; the
-    runtime lets some of them share memory, so it is an upper bound.
-    """
-    one_id = 0
-    for tensor in interpreter.get_tensor_details():
-        shape = tensor["shape"]
-        if len(shape) > 0 and shape[0] == sizes[0]:
-            one_id += int(np.prod(shape[1:])) * np.dtype(tensor["dtype"]).itemsize
-    return one_id * sum(sizes)
-
-
 class Model:
     """One model file, loaded.
 
-    ``tensor_bytes`` estimates what its tensors take besides the mapped weights.
+    `tensor_bytes` estimates what its tensors take besides the mapped weights.
 
-    The wide part has a signature for each of a few sizes, counted in ids of
-    all reviews of a call together. Ids lie end to end, so that nothing but the
-    end is padding, and no call changes a tensor's shape: a resize costs five
-    times what the model does. A review with more ids than the largest size is
-    the one exception.
+    `cascade` says which reviews the deep part reads: "auto" those of which the
+    wide part is unsure (the description's band of logits), "full" all, "off"
+    none. The logits of both parts are added.
 
     Not thread-safe.
     """
 
     def __init__(self, path: str | Path, *, threads: int = 1, cascade: str = "auto") -> None:
+        if cascade not in CASCADES:
+            raise ModelError(f"cascade is {cascade!r}, expected one of {', '.join(CASCADES)}")
         self.description = description(path)
-        self.cascade = cascade
-        interpreter = _interpreter(str(path), threads, delegates=False)
-        names = [name for name in interpreter.get_signature_list() if name.split("_")[0] == "wide"]
-        if not names:
+        self.parts = Parts(interpreter(str(path), threads))
+        if not self.parts.has_wide:
             raise ModelError(f"{path}: no signature named wide")
-        self._wide = sorted((_Wide(interpreter, name) for name in names), key=lambda wide: wide.size)
-        self._empty = self._part(np.zeros(2, np.uint32), np.zeros(0, np.int32))[0]
-        self.tensor_bytes = _tensor_bytes(interpreter, [wide.size for wide in self._wide])
-        calibration = self.description["calibration"]
-        self._scale, self._bias = np.float32(calibration["scale"]), np.float32(calibration["bias"])
+        self.cascade = cascade if self.parts.has_deep else "off"
+        self._calibration = _calibration(self.description["calibration"]["wide"])
+        if self.cascade != "off":
+            self._deep_calibration = _calibration(self.description["calibration"]["deep"])
+            band = self.description["cascade"]
+            self._low, self._high = np.float32(band["low"]), np.float32(band["high"])
+        self.tensor_bytes = self.parts.tensor_bytes(self.description)
 
-    def predict(self, wide_offsets: Offsets, wide: Ids, word_offsets: Offsets, words: Ids) -> Floats:  # noqa: ARG002
+    def predict(self, wide_offsets: Offsets, wide: Ids, word_offsets: Offsets, words: Ids) -> Floats:
         """Probability of ``labels[1]`` of each of n reviews, float32[n].
 
         Review i has the ids ``wide[wide_offsets[i]:wide_offsets[i + 1]]``; offsets have n + 1 entries.
         """
-        return self.probabilities(self.wide_logits(wide_offsets, wide))
+        logits = self.parts.wide_logits(wide_offsets, wide)
+        probabilities: Floats = _logistic(logits, self._calibration)
+        if self.cascade == "off":
+            return probabilities
+        for i in self._unsure(logits, word_offsets):
+            total = logits[i] + self.parts.deep_logit(words[word_offsets[i] : word_offsets[i + 1]])
+            probabilities[i] = _logistic(total, self._deep_calibration)
+        return probabilities
 
-    def probabilities(self, logits: Floats) -> Floats:
-        """Calibrated probabilities of logits."""
-        half = np.float32(0.5)  # the logistic function as a tanh, which cannot overflow
-        p: Floats = np.tanh((logits * self._scale + self._bias) * half) * half + half
-        return p
+    def _unsure(self, logits: Floats, word_offsets: Offsets) -> Sequence[int]:
+        """The reviews that the deep part should read: it can say nothing of those without words."""
+        if len(logits) == 1:
+            unsure = self.cascade == "full" or self._low <= logits[0] <= self._high
+            return (0,) if unsure and word_offsets[1] > word_offsets[0] else ()
+        inside = word_offsets[1:] > word_offsets[:-1]
+        if self.cascade == "auto":
+            inside &= (logits >= self._low) & (logits <= self._high)
+        found: list[int] = np.flatnonzero(inside).tolist()
+        return found
+
+
+class Parts:
+    """The signatures of one interpreter.
+
+    Each part has a signature for each of a few sizes, so that no call changes a
+    tensor's shape: a resize costs five times what the wide part does. The wide
+    part's sizes count the ids of all reviews of a call together, end to end; a
+    review with more ids than the largest is the one exception. The deep part
+    takes one review a call.
+    """
+
+    def __init__(self, interpreter: Any) -> None:
+        names = interpreter.get_signature_list()
+        self._tensors = interpreter.get_tensor_details()
+        self._wide = _by_size(_Wide(interpreter, name) for name in names if name.split("_")[0] == "wide")
+        self._deep = _by_size(_Deep(interpreter, name) for name in names if name.split("_")[0] == "deep")
+        self.has_wide, self.has_deep = bool(self._wide), bool(self._deep)
+        if self.has_wide:
+            self._empty = self._part(np.zeros(2, np.uint32), np.zeros(0, np.int32))[0]
+
+    def tensor_bytes(self, description: dict[str, Any]) -> int:
+        """Estimate what tensors take besides weights, in bytes.
+
+        Those that grow with a signature's size are counted: the wide part's from the shapes of its smallest
+        signature, the deep part's from the model's description. The runtime lets some of them share memory,
+        so it is an upper bound.
+        """
+        one_id = 0
+        for tensor in self._tensors:
+            if len(tensor["shape"]) > 0 and tensor["shape"][0] == self._wide[0].size:
+                one_id += int(np.prod(tensor["shape"][1:])) * np.dtype(tensor["dtype"]).itemsize
+        one_word = int(description["cascade"].get("bytes_per_word", 0))
+        return one_id * sum(wide.size for wide in self._wide) + one_word * sum(
+            deep.size for deep in self._deep
+        )
+
+    def deep_logit(self, words: Ids) -> np.float32:
+        """Logit of the deep part for one review's words."""
+        return next((deep for deep in self._deep if deep.size > len(words)), self._deep[-1])(words)
 
     def wide_logits(self, offsets: Offsets, ids: Ids) -> Floats:
         """Logits of the wide part, float32[n]."""
@@ -143,6 +186,21 @@ class Model:
             first = last
 
 
+def _by_size(parts: Iterable[_Part]) -> list[_Part]:
+    return sorted(parts, key=lambda part: part.size)
+
+
+def _calibration(facts: dict[str, float]) -> tuple[np.float32, np.float32]:
+    """Scale and bias, both halved for `_logistic`."""
+    return np.float32(facts["scale"] / 2), np.float32(facts["bias"] / 2)
+
+
+def _logistic(logits: Any, calibration: tuple[np.float32, np.float32]) -> Any:
+    """The logistic function of calibrated logits, written as a tanh, which cannot overflow."""
+    half = np.float32(0.5)
+    return np.tanh(logits * calibration[0] + calibration[1]) * half + half
+
+
 class _Wide:
     """The wide part for up to `size` ids."""
 
@@ -163,3 +221,20 @@ class _Wide:
         rows[:count] = 0 if n == 1 else np.repeat(np.arange(n, dtype=np.int32), np.diff(offsets))
         logits: Floats = self._run(ids=padded, rows=rows)["logit"]
         return logits
+
+
+class _Deep:
+    """The deep part for one review of fewer than `size` words."""
+
+    def __init__(self, interpreter: Any, name: str) -> None:
+        self._run = interpreter.get_signature_runner(name)
+        self.size = int(self._run.get_input_details()["words"]["shape"][1])
+        self._words = np.zeros((1, self.size), np.int32)
+
+    def __call__(self, words: Ids) -> np.float32:
+        """The review's logit. More words than fit are cut: the features' windows keep that from happening."""
+        words = words[: self.size]
+        self._words[0, : len(words)] = words
+        self._words[0, len(words) :] = 0
+        logit: np.float32 = self._run(words=self._words)["logit"][0]
+        return logit

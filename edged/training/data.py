@@ -1,26 +1,25 @@
-"""Labelled reviews from JSONL and CSV files, plain or gzipped."""
+"""Labelled reviews of a folder, by split and domain."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
+import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edged.errors import DataError
+from edged.reviews import ReviewFile
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-SUFFIX = re.compile(r"\.(jsonl|csv)(\.gz)?$")
-
-
-class DataError(ValueError):
-    """A data file cannot be used; the text names file and line."""
+SUFFIX = re.compile(r"\.(jsonl|ndjson|csv|tsv)(\.gz)?$")
+NAMED = {"negative": 0.0, "positive": 1.0}
+# Wine points without a label lie between the labels: a soft one follows them, even odds at the median.
+MIDDLE_POINTS = 87.5
 
 
 @dataclass
@@ -30,7 +29,6 @@ class Reviews:
     texts: list[str] = field(default_factory=list)
     labels: list[float] = field(default_factory=list)  # probability of "positive"; NaN where there is none
     domains: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def label(self) -> npt.NDArray[np.float32]:
@@ -45,89 +43,67 @@ class Reviews:
     def pick(self, mask: npt.NDArray[np.bool_]) -> Reviews:
         """The reviews where `mask` holds."""
         at = np.flatnonzero(mask)
-        return Reviews(
-            [self.texts[i] for i in at],
-            [self.labels[i] for i in at],
-            [self.domains[i] for i in at],
-            [self.rows[i] for i in at],
-        )
-
-    @property
-    def polar(self) -> Reviews:
-        """The reviews whose label is 0 or 1."""
-        label = self.label
-        return self.pick((label == 0) | (label == 1))
+        return Reviews(*([part[i] for i in at] for part in (self.texts, self.labels, self.domains)))
 
     def extend(self, other: Reviews) -> None:
         """Add the reviews of `other`."""
         self.texts += other.texts
         self.labels += other.labels
         self.domains += other.domains
-        self.rows += other.rows
 
+    @property
+    def labelled(self) -> Reviews:
+        """The reviews with a label, soft ones too."""
+        return self.pick(~np.isnan(self.label))
 
-def read_file(path: Path) -> Reviews:
-    """Reviews of one file with the columns text, label (0, 1, empty or null), and domain if there is one.
-
-    Without a domain column the file's name up to its first dash names the domain.
-
-    Raises:
-        DataError: a row cannot be read; the text names file, line and remedy.
-    """
-    opener = gzip.open if path.name.endswith(".gz") else open
-    reviews = Reviews()
-    with opener(path, "rt", encoding="utf-8", newline="") as stream:
-        for number, row in _rows(path, stream):
-            reviews.texts.append(_text(row, path, number))
-            reviews.labels.append(_label(row, path, number))
-            reviews.domains.append(str(row.get("domain") or SUFFIX.sub("", path.name).split("-")[0]))
-            reviews.rows.append(row)
-    return reviews
-
-
-def _rows(path: Path, stream: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    if ".csv" in path.name:
-        for row in (reader := csv.DictReader(stream)):
-            yield reader.line_num, row
-        return
-    for number, line in enumerate(stream, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: expected one JSON object a line")
-        yield number, row
-
-
-def _text(row: dict[str, Any], path: Path, number: int) -> str:
-    text = row.get("text")
-    if not isinstance(text, str):
-        raise DataError(f'{path}:{number}: no "text"; the columns are text, label and, optionally, domain')
-    return text
-
-
-def _label(row: dict[str, Any], path: Path, number: int) -> float:
-    label = row.get("label")
-    if label in (None, ""):
-        return float("nan")
-    if label in (0, 1, "0", "1"):
-        return float(label)
-    raise DataError(f"{path}:{number}: label {label!r}; expected 0 (negative), 1 (positive) or nothing")
+    @property
+    def polar(self) -> Reviews:
+        """The reviews whose label is 0 or 1."""
+        return self.pick(np.isin(self.label, (0, 1)))
 
 
 def read_folder(folder: Path, split: str) -> Reviews:
-    """All reviews of the files ``*-<split>.jsonl|csv[.gz]`` in `folder`.
+    """All reviews of the files ``*-<split>.jsonl|csv[.gz]`` in `folder`; none where there are no such files.
+
+    Columns: text, label (0 or negative, 1 or positive, a probability between, or nothing), and domain;
+    without the last, the file's name up to its first dash.
 
     Raises:
-        DataError: there is no such file, or one cannot be read.
+        DataError: A row cannot be used; the text names file, row and remedy.
     """
     reviews = Reviews()
     for path in sorted(folder.iterdir()):
-        if SUFFIX.search(path.name) and SUFFIX.sub("", path.name).endswith(f"-{split}"):
-            reviews.extend(read_file(path))
-    if not reviews.texts:
-        raise DataError(f"{folder}: no reviews in files named *-{split}.jsonl, .csv or either with .gz")
+        if not SUFFIX.search(path.name) or not SUFFIX.sub("", path.name).endswith(f"-{split}"):
+            continue
+        with ReviewFile(path) as file:
+            for row in file:
+                if row.text is None:
+                    raise DataError(f"{path}: review {row.number}: {row.error}")
+                reviews.texts.append(row.text)
+                reviews.labels.append(_label(row.fields, f"{path}: review {row.number}"))
+                reviews.domains.append(str(row.fields.get("domain") or path.name.split("-")[0]))
     return reviews
+
+
+def _label(fields: Any, where: str) -> float:
+    label = fields.get("label")
+    if label in (None, ""):
+        points = fields.get("points")
+        return math.nan if points in (None, "") else 1 / (1 + math.exp(MIDDLE_POINTS - float(points)))
+    if label in NAMED:
+        return NAMED[label]
+    try:
+        value = float(label)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise DataError(f"{where}: label {label!r}; expected 0, 1, negative, positive, or nothing")
+    return value
+
+
+def domain_weights(domains: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
+    """Weights of reviews, mean 1: a domain counts with the root of its size, so that none drowns another."""
+    _, which, counts = np.unique(domains, return_inverse=True, return_counts=True)
+    weights = counts[which] ** -0.5
+    scaled: npt.NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+    return scaled

@@ -18,12 +18,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 LENGTHS = (16, 32, 64, 128, 256)  # words, padding included: batches hold reviews of one length
+SHOWN_EVERY_S = 10
 TOKENS = 8192  # of one batch, padding included
 
 
@@ -37,6 +38,11 @@ class Shape:
     filters: int = 96  # of each width
     hidden: int = 48
 
+    @property
+    def bytes_per_word(self) -> int:
+        """Bytes of int8 activations for each word: vector, widest convolution's input, outputs."""
+        return self.dimensions * (1 + max(self.widths)) + self.filters * len(self.widths)
+
 
 @dataclass
 class Words:
@@ -49,6 +55,22 @@ class Words:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def pick(self, mask: npt.NDArray[np.bool_]) -> Words:
+        """The reviews where `mask` holds."""
+        sizes = np.diff(self.offsets)
+        offsets = np.concatenate([[0], np.cumsum(sizes[mask])])
+        return Words(self.ids[np.repeat(mask, sizes)], offsets, self.target[mask], self.weight[mask])
+
+    def joined(self, other: Words) -> Words:
+        """These reviews, then the others."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        return Words(
+            np.concatenate([self.ids, other.ids]),
+            offsets,
+            np.concatenate([self.target, other.target]),
+            np.concatenate([self.weight, other.weight]),
+        )
 
 
 def window(words: Words, head: int, tail: int, vocabulary: int) -> Words:
@@ -132,8 +154,10 @@ def fit(
     unknown: float = 0.03,
     seed: int = 0,
     after: Callable[[int, float], None] | None = None,
-) -> None:
+) -> list[float]:
     """Train with Adam, the rate falling linearly; `unknown` is the share of words hidden at random.
+
+    Returns the mean loss of each epoch.
 
     Padding's vector is kept at zero.
     """
@@ -144,7 +168,7 @@ def fit(
     table = model.get_layer("vectors").embeddings
     optimizer.build(model.trainable_variables)
 
-    @tf.function(
+    @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None], tf.float32),
@@ -162,6 +186,7 @@ def fit(
         table.value.scatter_update(tf.IndexedSlices(tf.zeros([1, table.shape[1]]), tf.constant([0])))
         return loss
 
+    losses = []
     for epoch in range(epochs):
         total, count, shown = 0.0, 0, time.monotonic()
         for at, ids in batches(words, rng):
@@ -172,12 +197,22 @@ def fit(
                 print(
                     f"    epoch {epoch + 1}: {count}/{steps // epochs} loss {total / count:.4f}", flush=True
                 )
+        losses.append(total / count)
         if after is not None:
             after(epoch, total / count)
+    return losses
 
 
-def mean_logits(found: Sequence[Floats]) -> Floats:
-    """The logit of the mean probability of several models, float32[n]."""
-    mean = np.mean([1 / (1 + np.exp(-logit.astype(np.float64))) for logit in found], 0)
-    mean = np.clip(mean, 1e-5, 1 - 1e-5)
-    return np.log(mean / (1 - mean)).astype(np.float32)
+def _show(epoch: int, done: float, loss: float) -> None:
+    bar = "#" * round(30 * done)
+    print(f"         epoch {epoch + 1}  [{bar:30}] {100 * done:3.0f} %  loss {loss:.4f}", flush=True)
+
+
+def layers(model: Any) -> dict[str, list[Floats]]:
+    """Weights by layer."""
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
+
+
+def seed(value: int) -> None:
+    """Seed TensorFlow's, NumPy's and Python's random numbers."""
+    tf.keras.utils.set_random_seed(value)

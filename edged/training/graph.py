@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from edged.training.wide import DAMPED_FROM
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edged.features import Rows
 
 # Ids that one call takes, all its reviews together: a short review, a long one, a batch.
 WIDE_SIZES = {"wide": 128, "wide_1024": 1024, "wide_4096": 4096}
@@ -49,7 +53,9 @@ def wide_models(wide: Wide) -> dict[str, bytes]:
 
     def logits(ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         found = tf.cast(tf.gather(tf.constant(wide.table), ids), tf.float32)
-        columns = tf.math.segment_sum(found, rows) * wide.scale + wide.bias
+        known = tf.math.segment_sum(tf.cast(tf.minimum(ids, 1), tf.float32), rows)
+        damping = tf.math.rsqrt(1 + known / DAMPED_FROM)[:, None]
+        columns = tf.math.segment_sum(found, rows) * wide.scale * damping + wide.bias
         shared, values, gates = tf.split(columns, [1, groups, groups], axis=-1)
         return tf.squeeze(shared, -1) + tf.reduce_sum(tf.nn.softmax(gates) * values, -1)
 
@@ -60,3 +66,69 @@ def wide_models(wide: Wide) -> dict[str, bytes]:
         )
         for name, size in WIDE_SIZES.items()
     }
+
+
+# Words that one call takes, one review at a time: batching does not make convolutions cheaper.
+DEEP_SIZES = {"deep": 64, "deep_256": 256}
+
+
+def samples_of(rows: Rows, count: int = 300) -> dict[int, list[npt.NDArray[np.int32]]]:
+    """Padded word ids of typical reviews for each size of the deep part, int32[size]."""
+    found: dict[int, list[npt.NDArray[np.int32]]] = {size: [] for size in DEEP_SIZES.values()}
+    for start, end in zip(rows.word_offsets[:-1], rows.word_offsets[1:]):
+        size = min((size for size in found if size > end - start), default=max(found))
+        padded = np.zeros(size, np.int32)
+        padded[: end - start] = rows.words[start:end][:size]
+        found[size].append(padded)
+    # A size that no review needs is scaled by shorter reviews.
+    for size, samples in found.items():
+        samples += [
+            np.resize(sample, size) for other in found.values() for sample in other[: count - len(samples)]
+        ]
+    return {size: samples[:count] for size, samples in found.items()}
+
+
+def deep_models(
+    layers: dict[str, Any], samples: Mapping[int, Sequence[npt.NDArray[np.int32]]]
+) -> dict[str, bytes]:
+    """Weights by layer as full-integer graphs: input words int32[1, size], output the logit float32[1].
+
+    `samples` are typical inputs for each size, int32[size], by which activations are scaled.
+    """
+    (table,) = layers["vectors"]
+    # Both sizes must scale the vectors alike, or the file would hold them twice: each sees the extreme ones.
+    extremes = [int(np.argmax(table.max(1))), int(np.argmin(table.min(1)))]
+    return {
+        name: _quantized_deep(layers, size, [*samples[size], np.resize(extremes, size).astype(np.int32)])
+        for name, size in DEEP_SIZES.items()
+    }
+
+
+def _quantized_deep(weights: dict[str, Any], size: int, samples: Sequence[npt.NDArray[np.int32]]) -> bytes:
+    (table,) = weights["vectors"]
+    convolutions = [layer for name, layer in weights.items() if name.startswith("conv")]
+
+    def logit(words: tf.Tensor) -> tf.Tensor:
+        x = tf.reshape(tf.gather(tf.constant(table), words), [1, 1, size, table.shape[1]])
+        pooled = []
+        for kernel, bias in convolutions:
+            found = tf.nn.relu(tf.nn.conv2d(x, tf.constant(kernel[None]), 1, "SAME") + bias)
+            pooled.append(tf.nn.max_pool2d(found, [1, size], [1, size], "VALID"))
+        x = tf.reshape(tf.concat(pooled, -1), [1, -1])
+        for name in ("hidden", "logit"):
+            kernel, bias = weights[name]
+            x = tf.matmul(x, tf.constant(kernel)) + bias
+            x = tf.nn.relu(x) if name == "hidden" else x
+        return tf.reshape(x, [1])
+
+    inputs = [tf.TensorSpec([1, size], tf.int32, name="words")]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [tf.function(logit, input_signature=inputs).get_concrete_function()]
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([sample[None]] for sample in samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    # tflite-runtime 2.14 reads no dense layers with a scale for each row.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001
+    model: bytes = converter.convert()
+    return model

@@ -66,4 +66,5 @@ def _factors(matrix: sp.csr_matrix, dimensions: int, seed: int) -> Floats:
     start = np.random.default_rng(seed).standard_normal(min(matrix.shape)).astype(np.float32)
     left, values, _ = svds(matrix, dimensions, v0=start, tol=1e-2)
     vectors = left[:, ::-1] * np.sqrt(values[::-1])
-    return (vectors / np.sqrt(np.mean(vectors[2:] ** 2))).astype(np.float32)
+    scaled: Floats = (vectors / np.sqrt(np.mean(vectors[2:] ** 2))).astype(np.float32)
+    return scaled

@@ -1,0 +1,80 @@
+"""Calibration, the cascade's band and the uncertain band, all chosen on validation reviews."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+Floats = npt.NDArray[np.float32]
+
+SHARES = np.arange(0, 1.0001, 0.02)  # of reviews that the deep part reads, as tried for the cascade
+GIVEN_UP = 0.1  # points of mean accuracy that the cascade may cost against the deep part on all
+DOUBT = 0.6  # an uncertain score is right no more often than this
+
+
+def platt(logits: Floats, labels: Floats, weights: Floats) -> Floats:
+    """Coefficients and, last, bias of a logistic regression on columns of logits: float32[columns + 1].
+
+    J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+    """
+    inputs = np.column_stack([logits, np.ones(len(labels))]).astype(np.float64)
+
+    def loss(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        found = inputs @ values
+        slope = (1 / (1 + np.exp(-np.clip(found, -30, 30))) - labels) * weights
+        return float((weights * (np.logaddexp(0, found) - labels * found)).sum()), inputs.T @ slope
+
+    start = np.append(np.full(inputs.shape[1] - 1, 0.5), 0.0)
+    found: Floats = minimize(loss, start, jac=True, method="L-BFGS-B").x.astype(np.float32)
+    return found
+
+
+@dataclass(frozen=True)
+class Step:
+    """One width of the cascade's band."""
+
+    share: float  # of reviews that the deep part reads, domains alike
+    half_width: float  # of the band, in calibrated logits of the wide part
+    accuracy: float  # mean over domains, percent
+
+
+def mean_accuracy(right: npt.NDArray[np.bool_], domains: npt.NDArray[np.str_]) -> float:
+    """Mean over domains of the share that is right, percent."""
+    return 100 * float(np.mean([right[domains == name].mean() for name in np.unique(domains)]))
+
+
+def cascade_curve(wide: Floats, both: Floats, labels: Floats, domains: npt.NDArray[np.str_]) -> list[Step]:
+    """Accuracy against the share of reviews that the deep part reads; logits are calibrated."""
+    _, which, counts = np.unique(domains, return_inverse=True, return_counts=True)
+    weight = 1 / counts[which]
+    order = np.argsort(np.abs(wide))
+    reached = np.cumsum(weight[order]) / weight.sum()
+    steps = []
+    for share in SHARES:
+        at = min(int(np.searchsorted(reached, share)), len(order) - 1)
+        half_width = 0.0 if share == 0 else float(np.abs(wide[order[at]]))
+        unsure = np.abs(wide) <= half_width if share < 1 else np.ones(len(wide), bool)
+        logits = np.where(unsure, both, wide)
+        right = (logits >= 0) == (labels == 1)
+        steps.append(Step(float(share), half_width, mean_accuracy(right, domains)))
+    return steps
+
+
+def knee(steps: list[Step]) -> Step:
+    """The narrowest band that costs at most `GIVEN_UP` against the deep part on all reviews."""
+    return next(step for step in steps if step.accuracy >= steps[-1].accuracy - GIVEN_UP)
+
+
+def uncertain_band(probabilities: Floats, labels: Floats, weights: Floats) -> tuple[float, float]:
+    """The widest band around 0.5, in steps of 0.01, inside which at most `DOUBT` of the reviews are right."""
+    right = (probabilities >= 0.5) == (labels == 1)
+    distance = np.abs(probabilities - 0.5)
+    band = 0.05
+    for half_width in np.arange(0.05, 0.45, 0.01):
+        inside = distance <= half_width
+        if inside.any() and np.average(right[inside], weights=weights[inside]) <= DOUBT:
+            band = float(half_width)
+    return round(0.5 - band, 2), round(0.5 + band, 2)

@@ -1,0 +1,129 @@
+"""The model card, from what the run measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edged.training.calibrate import Step
+
+# As commonly listed for these sets; the rest of a run's domains are the user's own.
+SOURCES = {
+    "imdb": ("Maas et al., Learning Word Vectors for Sentiment Analysis, ACL 2011", "none stated"),
+    "sst2": ("Socher et al., EMNLP 2013; Wang et al., GLUE, 2019", "none stated"),
+    "mr": ("Pang and Lee, Seeing Stars, ACL 2005", "none stated"),
+    "sentences": ("Kotzias et al., KDD 2015 (UCI)", "CC BY 4.0"),
+    "cr": ("Hu and Liu, KDD 2004", "none stated"),
+    "amazon": ("Blitzer et al., ACL 2007; Liu et al., ACL 2017", "none stated"),
+    "yelp": ("Shen et al., NeurIPS 2017 (Yelp Dataset Challenge)", "academic, **non-commercial**"),
+    "tweets": ("Rosenthal et al., SemEval-2017; Barbieri et al., TweetEval, 2020", "task terms"),
+    "airline": ("CrowdFlower, Twitter US Airline Sentiment", "CC BY-**NC**-SA 4.0"),
+    "wine": ("Thoutt, Wine Reviews (Wine Enthusiast)", "CC BY-**NC**-SA 4.0"),
+}
+
+USE = """## Intended use
+
+Scores of English reviews and short opinions, on the spot, on small devices: "negative" or "positive", a
+calibrated probability, and a flag where the model is unsure. Not for decisions about people, and not a
+measure of a person's mood or health. There is no neutral class: the training data do not support one; use
+the "uncertain" flag.
+
+Of wine reviews "positive" means 90 points and up, "negative" 85 and less: faint praise rather than anger.
+
+## Known misses
+
+- Irony, and opinions that need knowledge ("as good as the airline's food").
+- Two negations in one clause, and negations of what someone thinks ("I don't think this is a good movie").
+- Domains unlike those it was trained on: wine fell by more than ten points when it was left out of training.
+- Other languages: mostly flagged "uncertain", but a text with many names or loanwords may pass for English.
+- Facts without an opinion get one of the labels, often with confidence.
+"""
+
+
+def card(
+    description: Mapping[str, Any],
+    report: Mapping[str, Any],
+    curve: Sequence[Step],
+    size: int,
+    more: Mapping[str, str],
+) -> str:
+    """Markdown; `more` are sections that only some runs have: title to text."""
+    parts = [
+        f"# {description['name']} {description['version']}\n\n{_summary(description, size)}",
+        f"## Accuracy\n\nOn the validation files, with the cascade; percent.\n\n{_accuracy(report)}",
+        *(f"## {title}\n\n{text}" for title, text in more.items()),
+        f"## The cascade\n\n{_cascade(description, curve)}",
+        f"## Training data\n\n{_data(description)}",
+        USE,
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _summary(description: Mapping[str, Any], size: int) -> str:
+    rules, doubt = description["features"], description["uncertain"]
+    lines = [
+        f"Sentiment of English reviews in one TensorFlow Lite file of {size:,} bytes, weights int8.",
+        "",
+        "- Wide part, for every review: a linear model over n-grams of one to three words, with a gate over",
+        f"  the groups {', '.join(description['groups'])}.",
+        "- Deep part, where the wide part is unsure: a full-integer convolutional network over words; the",
+        "  logits are added.",
+        f"- It reads {rules['max_tokens']:,} tokens of a review; the deep part reads the first",
+        f"  {rules['words_head']} and the last {rules['words_tail']}.",
+        '- Scores are calibrated on validation reviews. A score is flagged "uncertain" from',
+        f"  {doubt['low']} to {doubt['high']}, and where fewer than {rules['unknown_percent']} % of the",
+        "  words are known.",
+    ]
+    return "\n".join(lines)
+
+
+def _accuracy(report: Mapping[str, Any]) -> str:
+    lines = [
+        "| domain | reviews | accuracy | macro-F1 | balanced | ECE | uncertain | TN | FP | FN | TP |",
+        "|---" * 11 + "|",
+    ]
+    for name, found in [*report["domains"].items(), ("mean", report["mean"])]:
+        shares = (
+            f"{100 * found[key]:.1f}"
+            for key in ("accuracy", "macro_f1", "balanced_accuracy", "ece", "uncertain")
+        )
+        (tn, fp), (fn, tp) = found.get("confusion", [["", ""], ["", ""]])
+        cells = [name, str(found.get("reviews", "")), *shares, str(tn), str(fp), str(fn), str(tp)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cascade(description: Mapping[str, Any], curve: Sequence[Step]) -> str:
+    chosen = description["cascade"]["share"]
+    lines = [
+        f"The deep part reads {100 * chosen:.0f} % of the validation reviews, domains counted alike:",
+        "the narrowest band of doubt that costs at most 0.1 points of mean accuracy against the deep part",
+        "on all.",
+        "",
+        "| deep part reads | mean accuracy |",
+        "|---|---|",
+    ]
+    shown = [step for step in curve if round(step.share * 100) % 10 == 0 or step.share == chosen]
+    lines += [f"| {100 * step.share:.0f} % | {step.accuracy:.2f} |" for step in shown]
+    return "\n".join(lines)
+
+
+def _data(description: Mapping[str, Any]) -> str:
+    lines = [
+        "| domain | training reviews | validation | source | licence as stated |",
+        "|---|---|---|---|---|",
+    ]
+    for entry in description["data"]:
+        source, licence = SOURCES.get(entry["domain"], ("your own", "your own"))
+        lines.append(f"| {entry['domain']} | {entry['train']:,} | {entry['val']:,} | {source} | {licence} |")
+    if any(
+        "NC" in SOURCES.get(entry["domain"], ("", ""))[1] or entry["domain"] == "yelp"
+        for entry in description["data"]
+    ):
+        lines.append(
+            "\nSome of these sets are licensed for **non-commercial** use. Train a model on your own data "
+            "(`make train`) before you use it commercially."
+        )
+    return "\n".join(lines)

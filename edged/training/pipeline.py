@@ -1,0 +1,334 @@
+"""The stages from a folder of reviews to a model file."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from edged.features import Extractor, mix, pack_table
+from edged.tokens import Tokenizer, Tokens
+from edged.training import calibrate, deep, graph, negations, ngrams, wide
+from edged.training.data import Reviews, domain_weights, read_folder
+from edged.training.flatbuffer import join
+from edged.training.tflite import Reader
+from edged.training.vectors import word_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+Floats = npt.NDArray[np.float32]
+U64 = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run can change."""
+
+    name: str = "edged-reviews"
+    version: str = "1.0.0"
+    ngrams: int = 150_000
+    bucket_bits: int = 15
+    vocabulary: int = 40_000  # of the word vectors; the network keeps the first `shape.words`
+    shape: deep.Shape = field(default_factory=lambda: deep.Shape(24_000, 64, (2, 3, 4), 96, 64))
+    word_bits: int = 13
+    teacher_epochs: int = 4
+    epochs: int = 6
+    dropout: float = 0.4
+    unlabelled: float = 0.5  # share of the unlabelled reviews that the student learns from
+    unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
+    rules: dict[str, int] = field(
+        default_factory=lambda: {
+            "version": 1,
+            "max_tokens": 8192,
+            "negation_span": 3,
+            "words_head": 64,
+            "words_tail": 191,
+            "unknown_percent": 60,
+        }
+    )
+    seed: int = 3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network: its weights, and the mean loss of each epoch."""
+
+    weights: list[Floats]
+    losses: list[float]
+
+
+class Training:
+    """One run; each property is a stage, worked out when first asked for and kept in `cache`, if given."""
+
+    def __init__(self, data: Path, recipe: Recipe, cache: Path | None = None) -> None:
+        self.data, self.recipe, self.cache = data, recipe, cache
+        self._started = time.monotonic()
+
+    def stage(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` gives, from the cache where it has that."""
+        path = self.cache / f"{name}.pickle" if self.cache else None
+        if path and path.exists():
+            found: T = pickle.loads(path.read_bytes())  # noqa: S301 - written below
+            return found
+        print(f"{time.monotonic() - self._started:6.0f} s  {name} ...", flush=True)
+        found = make()
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(pickle.dumps(found, protocol=5))
+        return found
+
+    @cached_property
+    def reviews(self) -> dict[str, Reviews]:
+        """train: labelled, soft labels too; val: labels 0 and 1; unlabelled."""
+        found = {split: read_folder(self.data, split) for split in ("train", "val", "unlabelled")}
+        return {
+            "train": found["train"].labelled,
+            "val": found["val"].polar,
+            "unlabelled": found["unlabelled"],
+        }
+
+    @cached_property
+    def tokens(self) -> dict[str, Tokens]:
+        """Tokens of each split."""
+
+        def make() -> dict[str, Tokens]:
+            tokenizer = Tokenizer(self.recipe.rules["max_tokens"])
+            return {split: tokenizer(reviews.texts) for split, reviews in self.reviews.items()}
+
+        return self.stage("tokens", make)
+
+    @cached_property
+    def weights(self) -> Floats:
+        """Weight of each training review."""
+        return domain_weights(self.reviews["train"].domain)
+
+    @cached_property
+    def gated(self) -> tuple[wide.Gated, U64]:
+        """The wide part in floats, and the key of each of its n-grams."""
+
+        def make() -> tuple[wide.Gated, U64]:
+            grams, matrix = ngrams.collect(self.tokens["train"], self.recipe.rules["negation_span"])
+            train = self.reviews["train"]
+            polar = np.isin(train.label, (0, 1))
+            groups, label, weight = (
+                wide.groups_of(train.domains)[polar],
+                train.label[polar],
+                self.weights[polar],
+            )
+            matrix = matrix[polar]
+            value = wide.importance(matrix, label, weight, groups)
+            kept = np.sort(np.argsort(-value)[: self.recipe.ngrams])
+            found = wide.fit_gated(wide.damped(matrix[:, kept]), label, weight, groups)
+            return found, grams.keys[kept]
+
+        return self.stage("wide part", make)
+
+    def wide_logits(self, split: str) -> Floats:
+        """Logits of the wide part in floats."""
+        gated, keys = self.gated
+        grams = ngrams.Grams(keys, self.recipe.rules["negation_span"])
+        return self.stage(
+            f"wide logits {split}", lambda: gated.logits(wide.damped(grams.matrix(self.tokens[split])))
+        )
+
+    @cached_property
+    def vocabulary(self) -> U64:
+        """Keys of the words, the most frequent first; domains count as in training."""
+
+        def make() -> U64:
+            tokens = self.tokens["train"]
+            keys, word = np.unique(mix(tokens.hashes), return_inverse=True)
+            text = np.repeat(np.arange(len(tokens.offsets) - 1), np.diff(tokens.offsets))
+            pairs = np.unique(word * len(tokens.offsets) + text)
+            found, text = np.divmod(pairs, len(tokens.offsets))
+            frequency = np.bincount(found, self.weights[text])
+            frequency[np.bincount(word) < ngrams.LEAST_DOCUMENTS] = 0
+            order = np.argsort(-frequency)[: self.recipe.vocabulary]
+            kept: U64 = keys[order[frequency[order] > 0]]
+            return kept
+
+        return self.stage("vocabulary", make)
+
+    def words(self, split: str) -> deep.Words:
+        """Word ids of a split: rank by frequency plus two, 1 for others."""
+        tokens, order = self.tokens[split], np.argsort(self.vocabulary)
+        ranked, keys = self.vocabulary[order], mix(tokens.hashes)
+        at = np.searchsorted(ranked, keys)
+        at[at == len(ranked)] = 0
+        ids = np.where(ranked[at] == keys, order[at] + 2, 1).astype(np.int32)
+        return deep.Words(ids, tokens.offsets)
+
+    @cached_property
+    def vectors(self) -> Floats:
+        """Vectors of the words, each of the same length."""
+
+        def make() -> Floats:
+            streams = [(words.ids, words.offsets) for words in map(self.words, ("train", "unlabelled"))]
+            found = word_vectors(streams, len(self.vocabulary), self.recipe.shape.dimensions)
+            length = np.linalg.norm(found, axis=1, keepdims=True)
+            scaled: Floats = found / np.maximum(length, 1e-6) * np.float32(self.recipe.shape.dimensions**0.5)
+            return scaled
+
+        return self.stage("word vectors", make)
+
+    def windows(self, split: str) -> deep.Words:
+        """Word ids as the deep part gets them."""
+        rules = self.recipe.rules
+        return deep.window(
+            self.words(split), rules["words_head"], rules["words_tail"], self.recipe.shape.words
+        )
+
+    def _labelled(self) -> deep.Words:
+        words = self.windows("train")
+        words.target, words.weight = self.reviews["train"].label, self.weights
+        return words
+
+    def _fitted(self, words: deep.Words, epochs: int, seed: int) -> Fitted:
+        deep.seed(seed)
+        model = deep.network(self.recipe.shape, self.vectors, self.recipe.dropout)
+        losses = deep.fit(model, words, epochs=epochs, seed=seed)
+        return Fitted(model.get_weights(), losses)
+
+    def network(self, fitted: Fitted) -> Any:
+        """The deep part's network with these weights."""
+        model = deep.network(self.recipe.shape, self.vectors)
+        model.set_weights(fitted.weights)
+        return model
+
+    @cached_property
+    def teacher(self) -> Fitted:
+        """A network trained on the labelled reviews alone."""
+        recipe = self.recipe
+        return self.stage(
+            "teacher", lambda: self._fitted(self._labelled(), recipe.teacher_epochs, recipe.seed - 1)
+        )
+
+    @cached_property
+    def student(self) -> Fitted:
+        """The deep part: trained on the labelled reviews and on unlabelled ones, labelled by a teacher.
+
+        The teacher is the wide part and a first network together.
+        """
+
+        def make() -> Fitted:
+            words = self._labelled()
+            if self.reviews["unlabelled"].texts:
+                words = words.joined(self._taught(self.network(self.teacher)))
+            return self._fitted(words, self.recipe.epochs, self.recipe.seed)
+
+        return self.stage("deep part", make)
+
+    @property
+    def losses(self) -> dict[str, list[float]]:
+        """Training loss by epoch of the networks that this run trained."""
+        found = {"deep part": self.student.losses}
+        return {"teacher": self.teacher.losses, **found} if "teacher" in self.__dict__ else found
+
+    def _taught(self, teacher: Any) -> deep.Words:
+        words, reviews = self.windows("unlabelled"), self.reviews["unlabelled"]
+        logits = deep.logits(teacher, words) + self.wide_logits("unlabelled")
+        words.target = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        of_domain = dict(zip(self.reviews["train"].domains, self.weights.tolist()))
+        least = float(self.weights.min())
+        weight = [of_domain.get(domain, least) for domain in reviews.domains]
+        words.weight = np.array(weight, np.float32) * np.float32(self.recipe.unlabelled_weight)
+        chosen = np.random.default_rng(self.recipe.seed).random(len(words)) < self.recipe.unlabelled
+        return words.pick(chosen)
+
+    def tables(self) -> tuple[dict[str, bytes], wide.Gated, Any]:
+        """The metadata blocks of both tables, and both parts with their rows in the order of the tables."""
+        gated, keys = self.gated
+        grams, order = pack_table(keys, self.recipe.bucket_bits)
+        ordered = wide.Gated(gated.weights[order], gated.bias, gated.groups)
+        count = self.recipe.shape.words
+        words, rank = pack_table(self.vocabulary[:count], self.recipe.word_bits)
+        network = self.network(self.student)
+        layer = network.get_layer("vectors")
+        (rows,) = layer.get_weights()
+        # Ranks in the file are by key; those in training by frequency.
+        table = np.zeros_like(rows)
+        table[:2] = rows[:2]
+        table[2 : 2 + len(rank)] = rows[2 + rank]
+        blocks = {"edged.ngrams": grams, "edged.words": words}
+        return blocks, ordered, {**deep.layers(network), "vectors": [table]}
+
+    def build(self) -> tuple[bytes, dict[str, Any], list[calibrate.Step]]:
+        """The model file, its description, and the cascade's curve."""
+        blocks, gated, layers = self.tables()
+        rules = self.recipe.rules
+        extract = Extractor(rules, blocks["edged.ngrams"], blocks["edged.words"])
+        val = self.reviews["val"]
+        rows = extract(val.texts)
+        samples = graph.samples_of(extract(self._typical()))
+        quantized = graph.Wide.quantized(gated.weights, gated.bias)
+        parts = self.stage("wide graph", lambda: graph.wide_models(quantized))
+        first = self.stage("deep graph", lambda: graph.deep_models(layers, samples))
+        label, domain = val.label, val.domain
+        weight = domain_weights(domain) ** 2  # domains alike
+        wide_logits = Reader(join(parts, {})).wide(rows)
+        deep_logits = Reader(join(first, {})).deep(rows)
+        alone = calibrate.platt(wide_logits[:, None], label, weight)
+        both = calibrate.platt(np.column_stack([wide_logits, deep_logits]), label, weight)
+        # Logits are added: how much the deep part counts goes into its last layer.
+        kernel, bias = layers["logit"]
+        ratio = both[1] / both[0]
+        layers["logit"] = [kernel * ratio, bias * ratio]
+        last = self.stage("deep graph, scaled", lambda: graph.deep_models(layers, samples))
+        deep_logits = Reader(join(last, {})).deep(rows)
+        calibrated = wide_logits * alone[0] + alone[1]
+        total = (wide_logits + deep_logits) * both[0] + both[2]
+        curve = calibrate.cascade_curve(calibrated, total, label, domain)
+        step = calibrate.knee(curve)
+        final = np.where(np.abs(calibrated) <= step.half_width, total, calibrated)
+        low, high = calibrate.uncertain_band(1 / (1 + np.exp(-final)), label, weight)
+        edges = sorted((sign * step.half_width - float(alone[1])) / float(alone[0]) for sign in (-1, 1))
+        description = {
+            "format": 1,
+            "name": self.recipe.name,
+            "version": self.recipe.version,
+            "labels": ["negative", "positive"],
+            "threshold": 0.5,
+            "features": rules,
+            "calibration": {
+                "wide": {"scale": float(alone[0]), "bias": float(alone[1])},
+                "deep": {"scale": float(both[0]), "bias": float(both[2])},
+            },
+            "uncertain": {"low": low, "high": high},
+            "cascade": {
+                "low": edges[0],
+                "high": edges[1],
+                "share": step.share,
+                "bytes_per_word": self.recipe.shape.bytes_per_word,
+            },
+            "groups": gated.groups,
+            "data": self._data(),
+        }
+        self._models, self._blocks, self.description = {**parts, **last}, blocks, description
+        return self.finished({}), description, curve
+
+    def finished(self, accuracy: dict[str, Any]) -> bytes:
+        """The model file, with what was measured of it."""
+        facts = json.dumps({**self.description, "accuracy": accuracy}, separators=(",", ":"))
+        return join(self._models, {"edged.json": facts.encode(), **self._blocks})
+
+    def _typical(self) -> list[str]:
+        train = self.reviews["train"].texts
+        chosen = np.random.default_rng(0).choice(len(train), min(4000, len(train)), replace=False)
+        return [train[i] for i in chosen]
+
+    def _data(self) -> list[dict[str, Any]]:
+        train, val = self.reviews["train"].domain, self.reviews["val"].domain
+        return [
+            {"domain": str(name), "train": int((train == name).sum()), "val": int((val == name).sum())}
+            for name in np.unique(train)
+            if name != negations.DOMAIN
+        ]

@@ -1,0 +1,174 @@
+"""The wide part: a linear model over n-grams with a learned gate over groups of domains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.optimize import minimize
+
+from edged.training.negations import DOMAIN
+from edged.training.ngrams import log_ratios
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Floats = npt.NDArray[np.float32]
+
+NO_GROUP = ""  # of reviews that say nothing about the gate
+# Domains whose reviews speak alike share a gate; any other domain has its own.
+GROUPS = {
+    "imdb": "film",
+    "mr": "film",
+    "sst2": "film",
+    "amazon": "product",
+    "cr": "product",
+    "sentences": "product",
+    DOMAIN: NO_GROUP,
+}
+GATE_WEIGHT = 0.3  # of the gate's own loss: naming the group
+DAMPED_FROM = 20  # n-grams; see `damped`
+LEAST_SCALE = 0.3  # added to log-count ratios, so that n-grams of a domain but of no side can serve the gate
+
+
+@dataclass
+class Gated:
+    """Columns: a shared value, then a value for each of `groups`, then a gate for each."""
+
+    weights: Floats  # n-grams, 1 + 2 * groups
+    bias: Floats  # 1 + 2 * groups
+    groups: list[str]
+
+    def logits(self, matrix: sp.csr_matrix) -> Floats:
+        """Logits of texts: the shared value plus the values weighed by the softmax of the gates."""
+        columns = matrix @ self.weights + self.bias
+        gates, values = _softmax(columns[:, 1 + len(self.groups) :]), columns[:, 1 : 1 + len(self.groups)]
+        logit: Floats = columns[:, 0] + (gates * values).sum(1)
+        return logit
+
+
+def damped(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Binary rows divided by the root of 1 + n-grams / `DAMPED_FROM`.
+
+    A long review repeats itself: its n-grams are no independent witnesses, as a plain sum would have it.
+    """
+    size = np.asarray(matrix.sum(1)).ravel()
+    return (sp.diags(((1 + size / DAMPED_FROM) ** -0.5).astype(np.float32)) @ matrix).tocsr()
+
+
+def groups_of(domains: Sequence[str] | npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+    """The group of each domain."""
+    return np.array([GROUPS.get(domain, domain) for domain in domains])
+
+
+def _softmax(values: Floats) -> Floats:
+    odds: Floats = np.exp(values - values.max(1, keepdims=True))
+    odds /= odds.sum(1, keepdims=True)
+    return odds
+
+
+def _probability(logits: Any) -> Any:
+    return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+
+
+def fit_linear(
+    matrix: sp.csr_matrix,
+    labels: Floats,
+    weights: Floats,
+    scale: Floats,
+    *,
+    penalty: float = 1.0,
+    steps: int = 60,
+) -> tuple[Floats, float]:
+    """Weights and bias of a logistic regression.
+
+    `labels` are probabilities. Each n-gram's column is multiplied by `scale`, so that the penalty, half the
+    sum of squares, weighs less on n-grams with a large one.
+    """
+    scaled = (matrix @ sp.diags(scale)).tocsr()
+    transposed = scaled.T.tocsr()
+
+    def loss(values: Any) -> tuple[float, Any]:
+        logit = scaled @ values[:-1].astype(np.float32) + values[-1]
+        slope = (_probability(logit) - labels) * weights
+        total = (weights * (np.logaddexp(0, logit) - labels * logit)).sum() + penalty / 2 * (
+            values[:-1] ** 2
+        ).sum()
+        gradient = np.append(transposed @ slope.astype(np.float32) + penalty * values[:-1], slope.sum())
+        return float(total), gradient
+
+    found = minimize(
+        loss,
+        np.zeros(matrix.shape[1] + 1),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": steps, "maxcor": 8},
+    )
+    return (found.x[:-1] * scale).astype(np.float32), float(found.x[-1])
+
+
+def importance(
+    matrix: sp.csr_matrix, labels: Floats, weights: Floats, groups: npt.NDArray[np.str_]
+) -> Floats:
+    """What each n-gram does for the reviews at large, or for those of one group."""
+    best = np.zeros(matrix.shape[1], np.float32)
+    for group in [None, *sorted(set(groups) - {NO_GROUP})]:
+        mask = np.ones(len(labels), bool) if group is None else groups == group
+        part, label, weight = matrix[mask], labels[mask], weights[mask]
+        found, _ = fit_linear(part, label, weight, np.sqrt(log_ratios(part, label, weight)))
+        moved = np.abs(found) * np.sqrt(np.asarray(part.T @ weight).ravel())
+        best = np.maximum(best, (1 if group is None else 0.7) * moved / moved.std())
+    return best
+
+
+def fit_gated(
+    matrix: sp.csr_matrix,
+    labels: Floats,
+    weights: Floats,
+    groups: npt.NDArray[np.str_],
+    *,
+    penalties: tuple[float, float] = (1.0, 2.0),
+    steps: int = 80,
+    from_linear: bool = True,
+) -> Gated:
+    """Train shared and group columns and the gate together; `penalties` are those of the two kinds.
+
+    The start is a linear model without groups, or zero. The gate also learns to name the group of a review.
+    """
+    names = sorted(set(groups) - {NO_GROUP})
+    count, grams = len(names), matrix.shape[1]
+    own = np.array(names) == groups[:, None]
+    grouped = own.any(1)
+    scale = np.sqrt(log_ratios(matrix, labels, weights) + LEAST_SCALE)
+    scaled = (matrix @ sp.diags(scale)).tocsr()
+    transposed = scaled.T.tocsr()
+    penalty = np.array([penalties[0]] + [penalties[1]] * 2 * count)
+
+    def loss(flat: Any) -> tuple[float, Any]:
+        values = flat.reshape(grams + 1, 1 + 2 * count)
+        columns = scaled @ values[:-1].astype(np.float32) + values[-1].astype(np.float32)
+        gate, value = _softmax(columns[:, 1 + count :]), columns[:, 1 : 1 + count]
+        mixed = (gate * value).sum(1)
+        logit = columns[:, 0] + mixed
+        slope = (_probability(logit) - labels) * weights
+        total = (weights * (np.logaddexp(0, logit) - labels * logit)).sum()
+        total -= GATE_WEIGHT * (weights[:, None] * own * np.log(gate + 1e-9)).sum()
+        back = np.empty_like(columns)
+        back[:, 0], back[:, 1 : 1 + count] = slope, slope[:, None] * gate
+        back[:, 1 + count :] = gate * (value - mixed[:, None]) * slope[:, None]
+        back[:, 1 + count :] += GATE_WEIGHT * (gate - own) * (weights * grouped)[:, None]
+        gradient = np.vstack([transposed @ back + values[:-1] * penalty, back.sum(0)])
+        return float(total + (penalty * values[:-1] ** 2).sum() / 2), gradient.ravel()
+
+    start = np.zeros((grams + 1, 1 + 2 * count))
+    if from_linear:
+        shared, bias = fit_linear(matrix, labels, weights, scale)
+        start[:, 0] = np.append(shared / scale, bias)
+    options = {"maxiter": steps, "maxcor": 6}
+    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options).x.reshape(
+        grams + 1, -1
+    )
+    return Gated((found[:-1] * scale[:, None]).astype(np.float32), found[-1].astype(np.float32), names)
