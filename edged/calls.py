@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 REFUSALS = (Busy, Draining, Unavailable)
 MAX_PAUSE_S = 5.0
 DEFAULT_PAUSE_S = 0.1
+# A daemon that is merely slow must not be flooded with copies of what it already has.
+LEAST_RESEND_S = 0.5
 # libzmq closes a connection that sends a frame over MAXMSGSIZE: this large, and cut off three times, is that.
 SUSPECT_BYTES = 64 << 10
 CUT_OFFS = 3
@@ -58,7 +60,10 @@ class Calls:
     """All calls of one client that are in flight."""
 
     def __init__(self, timeout: float, retries: int, no_answer: Callable[[Call], NoAnswer]) -> None:
-        """`timeout` bounds a call, in seconds; `retries` resends go out at even distances within it."""
+        """`timeout` bounds a call, in seconds; `retries` resends go out at even distances within it.
+
+        They are at least `LEAST_RESEND_S` apart.
+        """
         self._timeout = timeout
         self._retries = retries
         self._no_answer = no_answer
@@ -97,7 +102,8 @@ class Calls:
         """The body of `call`, which `next_unsent` gave, was handed to ZeroMQ."""
         self._unsent.popleft()
         call.sends += 1
-        self._set_timer(call, min(call.deadline, now + self._timeout / (self._retries + 1)))
+        patience = max(LEAST_RESEND_S, self._timeout / (self._retries + 1))
+        self._set_timer(call, min(call.deadline, now + patience))
 
     def receive(self, body: bytes, now: float) -> Call | None:
         """Take a reply; gives the call that it ends, if any. Raises `ReplyNotUnderstood`."""

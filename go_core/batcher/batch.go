@@ -30,9 +30,9 @@ func (p *batch) reset() {
 	p.texts, p.results, p.parts, p.bytes = p.texts[:0], p.results[:0], p.parts[:0], 0
 }
 
-// form fills p with the reviews whose turn it is: at most MaxBatchSize, and no more than are
-// predicted to fit MaxBatchTime. Requests past their deadline are answered instead.
-func (b *Batcher) form(p *batch, now time.Duration) {
+// form fills p with the reviews whose turn it is: at most size of them, and no more than are
+// predicted to run for long (0: however long). Requests past their deadline are answered instead.
+func (b *Batcher) form(p *batch, now time.Duration, size int, long time.Duration) {
 	p.reset()
 	if b.canary != nil {
 		r := b.canary
@@ -40,7 +40,7 @@ func (b *Batcher) form(p *batch, now time.Duration) {
 		r.taken = 1
 		p.add(r, 0, 1)
 	}
-	for len(p.texts) < b.options.MaxBatchSize {
+	for len(p.texts) < size {
 		r, n := b.queue.next()
 		if r == nil {
 			break
@@ -49,7 +49,7 @@ func (b *Batcher) form(p *batch, now time.Duration) {
 			b.expire(r, now)
 			continue
 		}
-		if n = b.fitting(p, r, min(n, b.options.MaxBatchSize-len(p.texts))); n == 0 {
+		if n = b.fitting(p, r, min(n, size-len(p.texts)), long); n == 0 {
 			break
 		}
 		if r.taken == 0 {
@@ -64,13 +64,16 @@ func (b *Batcher) form(p *batch, now time.Duration) {
 	p.results = p.results[:len(p.texts)]
 }
 
-// fitting cuts n to the reviews that still fit the predicted time; the first always does.
-func (b *Batcher) fitting(p *batch, r *request, n int) int {
+// fitting cuts n to the reviews that are predicted to fit; the first always does.
+func (b *Batcher) fitting(p *batch, r *request, n int, long time.Duration) int {
+	if long == 0 {
+		return n
+	}
 	bytes := p.bytes
 	for i := range n {
 		bytes += len(r.Texts[r.taken+i])
 		reviews := len(p.texts) + i + 1
-		if reviews > 1 && b.rate.predict(reviews, bytes) > b.options.MaxBatchTime {
+		if reviews > 1 && b.rate.predict(reviews, bytes) > long {
 			return i
 		}
 	}

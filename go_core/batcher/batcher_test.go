@@ -83,7 +83,10 @@ func (b *bench) replies() (all []answer) {
 
 // drainAll steps until nothing is left.
 func (b *bench) drainAll() (all []answer) {
-	for !b.Drained() {
+	for until := time.Now().Add(10 * time.Second); !b.Drained(); b.now += time.Microsecond {
+		if time.Now().After(until) {
+			b.t.Fatal("never drained")
+		}
 		b.Step(b.now)
 		all = append(all, b.replies()...)
 	}
@@ -538,4 +541,19 @@ func TestFailAllAnswersWhatIsInFlight(t *testing.T) {
 	if late := b.replies(); len(late) != 0 {
 		t.Errorf("answered twice: %+v", late)
 	}
+}
+
+func TestWhatWaitsIsSplitBetweenIdleThreads(t *testing.T) {
+	gate := make(chan struct{})
+	b, _ := threaded(t, 2, blocked{gate})
+	b.rate.observe(1, 10, time.Second) // slow, but threads take what they can
+	b.receive("a", classify(1, 64, "a"))
+	b.Step(b.now)
+	for i, p := range b.runs.(*threads).away {
+		if len(p.texts) != 32 {
+			t.Errorf("thread %d took %d of 64 reviews", i, len(p.texts))
+		}
+	}
+	close(gate)
+	b.drainAll()
 }

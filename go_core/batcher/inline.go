@@ -47,7 +47,7 @@ func (in *inline) wait(b *Batcher, _ time.Duration) time.Duration {
 }
 
 func (in *inline) step(b *Batcher, now time.Duration) {
-	b.form(&in.batch, now)
+	b.form(&in.batch, now, b.options.MaxBatchSize, b.options.MaxBatchTime)
 	if len(in.batch.texts) == 0 {
 		return
 	}

@@ -119,9 +119,12 @@ func (t *threads) gather(b *Batcher, now time.Duration) {
 
 func (t *threads) step(b *Batcher, now time.Duration) {
 	t.gather(b, now)
-	for len(t.away) < int(t.started.Load()) && t.due(b, now) {
+	if !t.due(b, now) {
+		return
+	}
+	for idle := int(t.started.Load()) - len(t.away); idle > 0; idle-- {
 		p := t.spare[len(t.spare)-1]
-		b.form(p, now)
+		b.form(p, now, t.share(b, idle), 0)
 		if len(p.texts) == 0 {
 			return
 		}
@@ -129,6 +132,13 @@ func (t *threads) step(b *Batcher, now time.Duration) {
 		t.away = append(t.away, p)
 		t.out <- p // a thread is idle: it takes the batch at once
 	}
+}
+
+// share is how many reviews one of the idle threads should take: what waits is split between
+// them, for a thread without work costs more than a smaller batch saves.
+func (t *threads) share(b *Batcher, idle int) int {
+	n := (int(b.queue.reviews) + idle - 1) / idle
+	return min(max(n, 1), b.options.MaxBatchSize)
 }
 
 // due says whether a batch should leave now: it is full, or its oldest review has waited.

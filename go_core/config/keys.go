@@ -28,7 +28,7 @@ func (c *Config) keys() []*Key {
 		duration(&c.HandlerTimeout, "handler_timeout", 30*time.Second, 100*time.Millisecond, time.Hour, "A Python call that lasts longer ends the daemon with exit code 70, for systemd to restart it."),
 
 		count(&c.MaxBatchSize, "max_batch_size", 64, 1, 4096, "Most reviews in one call to Python."),
-		duration(&c.MaxBatchTime, "max_batch_time", 4*time.Millisecond, 100*time.Microsecond, time.Minute, "Predicted duration at which a batch is closed, so that short requests don't wait behind long ones."),
+		duration(&c.MaxBatchTime, "max_batch_time", 4*time.Millisecond, 100*time.Microsecond, time.Minute, "Inline: predicted duration at which a batch is closed, so that short requests don't wait behind long ones."),
 		duration(&c.MaxQueueDelay, "max_queue_delay", 2*time.Millisecond, 0, time.Minute, "How long interpreter threads wait for a fuller batch. Unused inline: there a batch is what arrived during the last one."),
 		count(&c.FeatureWorkers, "feature_workers", workers, 1, 64, "Goroutines that turn the texts of a large batch into n-gram ids."),
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 # The handler that the faults run against answers a text with itself: whoever gets another's answer notices.
 ECHO = """
-import time
 def process_batch(texts):
     return [(text[:60], 0.5) for text in texts]
 """
@@ -28,7 +27,7 @@ class Load:
 
     def __init__(self, endpoint: str, clients: int = 8, timeout: float = 60.0, **options: Any) -> None:
         self._endpoint = endpoint
-        self._options: dict[str, Any] = {"timeout": timeout, "retries": 10_000} | options
+        self._options: dict[str, Any] = {"timeout": timeout, "retries": 100} | options
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,7 @@ def test_socket_file_removed(echo: Daemon) -> None:
             echo.signal(signal.SIGTERM)
             supervisor.ended(done + 1)
             load.progress()
-            with Client(echo.endpoint, timeout=20, retries=1000) as newcomer:
+            with Client(echo.endpoint, timeout=20) as newcomer:
                 assert newcomer.classify("new").label == "new"
 
 
@@ -103,7 +103,9 @@ def test_disk_full_for_the_log(echo: Daemon) -> None:
 
 
 def test_clients_killed_mid_request(echo: Daemon) -> None:
-    program = f"from edged import Client\nc = Client({echo.endpoint!r})\nwhile True: c.classify(['x' * 500] * 100)\n"
+    program = (
+        f"from edged import Client\nc = Client({echo.endpoint!r})\nwhile 1: c.classify(['x' * 500] * 100)\n"
+    )
     with echo.start(), Load(echo.endpoint) as load:
         for _ in rounds(3, 50):
             victims = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
@@ -182,23 +184,22 @@ def test_wrong_keys_in_a_loop(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_file_descriptors_exhausted(echo: Daemon) -> None:
-    echo.start()
+    """Where libzmq 4.3.4 has no descriptor left to accept with, it aborts: a restart, and nothing lost."""
     path = echo.endpoint.removeprefix("ipc://")
-    with echo, Load(echo.endpoint) as load:
-        used = len(list(Path(f"/proc/{echo.pid}/fd").iterdir()))
-        resource.prlimit(echo.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
+    with Supervisor(echo) as supervisor, Load(echo.endpoint) as load:
         for _ in rounds(2, 20):
+            used = len(list(Path(f"/proc/{echo.pid}/fd").iterdir()))
+            resource.prlimit(echo.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
             with ExitStack() as stack:
                 for _ in range(50):
                     greedy = stack.enter_context(socket.socket(socket.AF_UNIX))
                     greedy.settimeout(1)
-                    try:
+                    with suppress(OSError):  # refused, or its backlog is full: that is the point
                         greedy.connect(path)
-                    except OSError:  # its backlog is full: that is the point
-                        break
                 load.progress()
-            with Client(echo.endpoint, timeout=20, retries=1000) as newcomer:
+            with Client(echo.endpoint, timeout=20) as newcomer:
                 assert newcomer.classify("new").label == "new"
+    assert set(supervisor.codes) <= {-signal.SIGABRT}
 
 
 def test_memory_limit_near(make_daemon: Callable[..., Daemon]) -> None:
@@ -232,7 +233,6 @@ def test_the_model_file_is_replaced_while_it_serves(make_daemon: Callable[..., D
 
 
 def test_slow_handler(echo: Daemon) -> None:
-    Path(echo.settings["handler"]).write_text(ECHO + "    time.sleep(1)\n")
     Path(echo.settings["handler"]).write_text(
         "import random, time\n"
         "def process_batch(texts):\n"
