@@ -40,6 +40,16 @@ test: build ## Run all tests, Python's and Go's
 heavy: build ## Run the tests that take minutes each, which `make test` leaves out
 	@python -m pytest -m heavy
 
+faults: build ## Do every fault many times under load: 1,000 SIGKILLs and the like, about an hour
+	@EDGED_FAULTS=long python -m pytest tests/faults
+
+FUZZTIME := 10m
+fuzz: $(ENV) ## Fuzz every parser of the daemon, FUZZTIME each; what is found stays in testdata/fuzz
+	@cd go_core && grep -roE --include='*_test.go' '^func Fuzz[A-Za-z]+' . | sed -E 's|/[^/]+:func | |' | while read -r folder name; do \
+		echo "fuzz: $$name in go_core/$$folder for $(FUZZTIME)"; \
+		go test -run "^$$name$$" -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "$$folder" </dev/null; done
+	@echo "fuzz: nothing found"
+
 CROSS := gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
 cross: $(ENV) ## Build the daemon for amd64, arm64 and armhf: build/cross
 	@bootstrap/debian $(CROSS)

@@ -61,7 +61,7 @@ func newKey(name, doc, allowed, def string, set func(string) error, value func()
 var errRange = errors.New("out of range")
 
 func text(field *string, name, def, doc string) *Key {
-	k := newKey(name, doc, "text", def, func(s string) error { *field = s; return nil }, func() string { return strconv.Quote(*field) })
+	k := newKey(name, doc, "text", def, func(s string) error { *field = s; return nil }, func() string { return quote(*field) })
 	k.setTOML = func(v any) error {
 		s, ok := v.(string)
 		if !ok {
@@ -87,7 +87,7 @@ func enum(field *string, name, def, doc string, choices ...string) *Key {
 		}
 		*field = s
 		return nil
-	}, func() string { return strconv.Quote(*field) })
+	}, func() string { return quote(*field) })
 }
 
 func count(field *int64, name string, def, low, high int64, doc string) *Key {
@@ -120,7 +120,7 @@ func size(field *int64, name string, def, low, high int64, doc string) *Key {
 		if *field == 0 && low == 0 {
 			return `"auto"`
 		}
-		return strconv.Quote(FormatBytes(*field))
+		return quote(FormatBytes(*field))
 	})
 }
 
@@ -132,7 +132,7 @@ func duration(field *time.Duration, name string, def, low, high time.Duration, d
 		}
 		*field = d
 		return nil
-	}, func() string { return strconv.Quote(field.String()) })
+	}, func() string { return quote(field.String()) })
 }
 
 // list takes a TOML list of texts, or one text with commas between the items.
@@ -148,7 +148,7 @@ func list(field *[]string, name, def, doc string) *Key {
 	}, func() string {
 		quoted := make([]string, len(*field))
 		for i, item := range *field {
-			quoted[i] = strconv.Quote(item)
+			quoted[i] = quote(item)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
 	})

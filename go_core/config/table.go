@@ -1,12 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-
-	"github.com/BurntSushi/toml"
-)
+import "github.com/BurntSushi/toml"
 
 // table takes a TOML table of anything; as a variable or flag, an inline table: {k = 1}.
 func table(field *map[string]any, name, doc string) *Key {
@@ -18,7 +12,7 @@ func table(field *map[string]any, name, doc string) *Key {
 		*field = whole.Value
 		return nil
 	}
-	k := newKey(name, doc, "a table, such as {vocabulary = \"words.txt\"}", "{}", set, func() string { return inlineTable(*field) })
+	k := newKey(name, doc, "a table, such as {vocabulary = \"words.txt\"}", "{}", set, func() string { return literal(*field) })
 	k.setTOML = func(v any) error {
 		t, ok := v.(map[string]any)
 		if !ok {
@@ -28,22 +22,4 @@ func table(field *map[string]any, name, doc string) *Key {
 		return nil
 	}
 	return k
-}
-
-func inlineTable(t map[string]any) string {
-	items := make([]string, 0, len(t))
-	for name, value := range t {
-		var item string
-		switch value := value.(type) {
-		case string:
-			item = fmt.Sprintf("%q", value)
-		case map[string]any:
-			item = inlineTable(value)
-		default:
-			item = fmt.Sprint(value)
-		}
-		items = append(items, fmt.Sprintf("%q = %s", name, item))
-	}
-	slices.Sort(items)
-	return "{" + strings.Join(items, ", ") + "}"
 }
