@@ -427,6 +427,18 @@ def test_stop_answers_what_was_admitted(service: Service) -> None:
     assert service.ask("ExecMainStatus") == "0"
 
 
+def test_a_second_signal_ends_it_for_good(service: Service) -> None:
+    service.start(service.handler(HANGS))
+    pid = service.pid
+    send_and_forget(service, "hang")
+    service.machine.run(f"kill -TERM {pid}")
+    service.machine.wait("the drain", lambda: "drain" in service.events())
+    service.machine.run(f"kill -TERM {pid}")
+    service.machine.wait("its end", lambda: service.ask("ActiveState") == "inactive")
+    assert service.ask("ExecMainStatus") == "143"
+    assert service.restarts == 0
+
+
 # --- the journal --------------------------------------------------------------------------------------------
 
 
