@@ -118,7 +118,7 @@ class AsyncClient:
         pending: deque[asyncio.Task[Sequence[bulk.Outcome]]] = deque()
         try:
             async for group in _batches(texts, batch):
-                call = self._begin(group, deadline_ms=deadline_ms)
+                call = self._begin(group, deadline_ms=deadline_ms, patient=True)
                 pending.append(asyncio.create_task(self._outcomes(call, group, deadline_ms, return_errors)))
                 if len(pending) == window:
                     for outcome in await pending.popleft():
@@ -145,7 +145,7 @@ class AsyncClient:
         middle = len(texts) // 2
         for half in (texts[:middle], texts[middle:]):
             outcomes += await self._outcomes(
-                self._begin(half, deadline_ms=deadline_ms), half, deadline_ms, True
+                self._begin(half, deadline_ms=deadline_ms, patient=True), half, deadline_ms, True
             )
         return outcomes
 

@@ -1,8 +1,9 @@
 """Requests in flight: ids, resending, busy back-off, time limits. No sockets, no clock: the clients drive it.
 
-A request is sent again, with the same id, when nothing came back for a while, when the connection was lost,
-and (after the pause the daemon asked for, with jitter) when it answered busy, draining or unavailable. The
-first reply to an id resolves it; later ones are dropped.
+A request is sent again, with the same id, when the daemon was silent for a while, when the connection was
+lost, and (after the pause the daemon asked for, with jitter) when it answered busy, draining or unavailable.
+While it answers others, a slow daemon is not made slower by asking twice. The first reply to an id resolves
+it; later ones are dropped.
 """
 
 from __future__ import annotations
@@ -31,12 +32,17 @@ CUT_OFFS = 3
 class Call:
     """One request and, once `done`, its outcome. Times are seconds of the owner's monotonic clock."""
 
-    __slots__ = ("body", "deadline", "id", "lost", "outcome", "refusal", "refusals", "sends", "timer")
+    __slots__ = (
+        "body", "deadline", "id", "lost", "outcome", "patient",
+        "pausing", "refusal", "refusals", "sends", "timer",
+    )  # fmt: skip
 
-    def __init__(self, call_id: int, body: bytes, deadline: float) -> None:
+    def __init__(self, call_id: int, body: bytes, deadline: float, *, patient: bool) -> None:
         self.id = call_id
         self.body = body
         self.deadline = deadline
+        self.patient = patient
+        self.pausing = False
         self.timer = deadline
         self.sends = 0
         self.lost = 0
@@ -66,11 +72,13 @@ class Calls:
         """
         self._timeout = timeout
         self._retries = retries
+        self._silence = max(LEAST_RESEND_S, timeout / (retries + 1))
         self._no_answer = no_answer
         self._in_flight: dict[int, Call] = {}
         self._unsent: deque[Call] = deque()
         self._next_timer = math.inf
         self._last_id = 0
+        self._answered = -math.inf  # when the daemon last answered any call, refusals apart
 
     def __len__(self) -> int:
         return len(self._in_flight)
@@ -82,11 +90,12 @@ class Calls:
         *,
         op: str = "classify",
         deadline_ms: int | None = None,
+        patient: bool = False,
     ) -> Call:
-        """A new call, waiting to be sent."""
+        """A new call, waiting to be sent. A patient one outwaits the timeout while others are answered."""
         self._last_id += 1
         body = encode_request(self._last_id, texts, op=op, deadline_ms=deadline_ms)
-        call = Call(self._last_id, body, now + self._timeout)
+        call = Call(self._last_id, body, now + self._timeout, patient=patient)
         self._in_flight[call.id] = call
         self._unsent.append(call)
         self._set_timer(call, call.deadline)
@@ -102,8 +111,8 @@ class Calls:
         """The body of `call`, which `next_unsent` gave, was handed to ZeroMQ."""
         self._unsent.popleft()
         call.sends += 1
-        patience = max(LEAST_RESEND_S, self._timeout / (self._retries + 1))
-        self._set_timer(call, min(call.deadline, now + patience))
+        call.pausing = False
+        self._set_timer(call, min(call.deadline, now + self._silence))
 
     def receive(self, body: bytes, now: float) -> Call | None:
         """Take a reply; gives the call that it ends, if any. Raises `ReplyNotUnderstood`."""
@@ -113,6 +122,7 @@ class Calls:
             return None
         if isinstance(reply.error, REFUSALS) and self._retries:
             return self._refused(call, reply.error, now)
+        self._answered = now
         self._finish(call, reply.error or reply)
         return call
 
@@ -138,9 +148,12 @@ class Calls:
             return []
         expired = []
         for call in [call for call in self._in_flight.values() if call.timer <= now]:
+            call.deadline = self._deadline(call)
             if now >= call.deadline:
                 self._finish(call, call.refusal or self._no_answer(call))
                 expired.append(call)
+            elif not call.pausing and self._answered + self._silence > now:
+                call.timer = min(call.deadline, self._answered + self._silence)
             else:
                 self._unsent.append(call)
                 call.timer = call.deadline
@@ -174,11 +187,15 @@ class Calls:
         pause = min(max(asked, 0.001) * 2 ** min(call.refusals, 10), MAX_PAUSE_S) * (1 + random.random())
         call.refusals += 1
         call.refusal = error
-        if now + pause >= call.deadline:
+        if now + pause >= self._deadline(call):
             self._finish(call, error)
             return call
+        call.pausing = True
         self._set_timer(call, now + pause)
         return None
+
+    def _deadline(self, call: Call) -> float:
+        return max(call.deadline, self._answered + self._timeout) if call.patient else call.deadline
 
     def _set_timer(self, call: Call, when: float) -> None:
         call.timer = when

@@ -123,6 +123,8 @@ class Client:
     ) -> Iterator[bulk.Outcome]:
         """Score any number of reviews, in order and in constant memory.
 
+        The client's timeout here bounds how long nothing is answered, not how long a request waits its turn.
+
         Args:
             texts: Read as results are taken, at most `batch * window` ahead.
             batch: Reviews per request.
@@ -143,7 +145,7 @@ class Client:
         pending: deque[tuple[Call, list[str]]] = deque()
         try:
             for group in bulk.batches(texts, batch):
-                pending.append((self._begin(group, deadline_ms=deadline_ms), group))
+                pending.append((self._begin(group, deadline_ms=deadline_ms, patient=True), group))
                 self._send()
                 if len(pending) == window:
                     yield from self._outcomes(*pending[0], deadline_ms, return_errors)
@@ -168,7 +170,9 @@ class Client:
         outcomes: list[bulk.Outcome] = []
         middle = len(texts) // 2
         for half in (texts[:middle], texts[middle:]):
-            outcomes += self._outcomes(self._begin(half, deadline_ms=deadline_ms), half, deadline_ms, True)
+            outcomes += self._outcomes(
+                self._begin(half, deadline_ms=deadline_ms, patient=True), half, deadline_ms, True
+            )
         return outcomes
 
     def stats(self) -> dict[str, Any]:

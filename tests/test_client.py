@@ -117,7 +117,7 @@ def test_silence_is_answered_by_resending_with_the_same_id(endpoint: str) -> Non
 
 
 def test_silence_for_good_ends_in_no_answer(endpoint: str) -> None:
-    with scripted(endpoint, lambda _: None) as service, Client(endpoint, timeout=0.4, retries=3) as client:
+    with scripted(endpoint, lambda _: None) as service, Client(endpoint, timeout=2.4, retries=3) as client:
         with pytest.raises(errors.NoAnswer, match=r"took the request 4 times.*\nhint: .*log") as caught:
             client.classify("a")
         assert isinstance(caught.value, TimeoutError)
@@ -247,6 +247,26 @@ def test_bulk_cuts_batches_by_bytes_too(endpoint: str) -> None:
         texts = ["x" * 20_000] * 7 + ["é" * 10_000] * 4 + ["x" * 100_000] * 2 + ["short"]
         assert len(list(client.classify_many(texts, batch=64))) == len(texts)
         assert [len(request.texts) for request in service.requests] == [3, 3, 3, 2, 1, 1, 1]
+
+
+def test_bulk_is_patient_with_a_slow_service_and_does_not_ask_twice(endpoint: str) -> None:
+    def slow(request: Request) -> bytes:
+        time.sleep(0.1)
+        return positive(request)
+
+    # Each request waits its turn for 3 s, the timeout is 2 s, and silence is a second without any answer.
+    with scripted(endpoint, slow) as service, Client(endpoint, timeout=2, retries=1) as client:
+        assert len(list(client.classify_many(["a"] * 40, batch=1, window=30))) == 40
+        assert len(service.requests) == 40
+
+
+def test_bulk_ends_when_it_is_only_refused(endpoint: str) -> None:
+    def refuse(request: Request) -> bytes:
+        return encode_error(request.id, errors.Busy("full", retry_after_ms=5))
+
+    with scripted(endpoint, refuse), Client(endpoint, timeout=0.5) as client:
+        with pytest.raises(errors.Busy):
+            list(client.classify_many(["a"] * 20, batch=1, window=8))
 
 
 def test_bulk_of_nothing_sends_nothing(endpoint: str) -> None:

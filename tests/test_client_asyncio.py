@@ -144,12 +144,12 @@ def test_refusals_are_retried_and_silence_ends_in_no_answer(endpoint: str) -> No
         return encode_error(request.id, refusals.pop()) if refusals else positive(request)
 
     async def main() -> None:
-        async with AsyncClient(endpoint, timeout=0.5) as client:
+        async with AsyncClient(endpoint, timeout=2.4) as client:
             assert (await client.classify("a")).label == "positive"
             start = time.monotonic()
             with pytest.raises(errors.NoAnswer, match="took the request 4 times"):
                 await client.classify("silence")
-            assert time.monotonic() - start >= 0.5
+            assert time.monotonic() - start >= 2.4
         async with AsyncClient(endpoint + "x", timeout=0.2) as client:
             with pytest.raises(errors.NoAnswer, match="nobody listens"):
                 await client.classify("a")
