@@ -167,10 +167,12 @@ func (s *Snapshot) encodeCgroup(o *object) {
 
 func (s *Snapshot) encodeSystem(o *object) {
 	o.open("system")
-	o.uint("total", s.System.Total)
-	o.uint("available", s.System.Available)
-	o.uint("swap_total", s.System.SwapTotal)
-	o.uint("swap_free", s.System.SwapFree)
+	if s.System.Total != 0 { // a hardened unit may hide all of /proc but the process itself
+		o.uint("total", s.System.Total)
+		o.uint("available", s.System.Available)
+		o.uint("swap_total", s.System.SwapTotal)
+		o.uint("swap_free", s.System.SwapFree)
+	}
 	if s.Pressure.Known {
 		o.open("pressure")
 		o.float("some_avg10", s.Pressure.SomeAvg10, 2)

@@ -10,10 +10,10 @@ const (
 	// guardInterval is how often usage is read while requests come in: 20 readings a second cost a thousandth of a core,
 	// and in one interval a gigabit network brings no more than the budget's reserve.
 	guardInterval = 50 * time.Millisecond
-	// guardQuiet is how long nothing must come in before memory is given back.
-	guardQuiet = time.Second
+	// guardQuiet is how long nothing must come in before memory is given back, which costs about 10 ms.
+	guardQuiet = 2 * time.Second
 	// guardSlack is what a burst must have left behind for that to be worth it.
-	guardSlack = 1 * mib
+	guardSlack = 2 * mib
 )
 
 // Guard says when memory runs short, and gives back what a burst needed once it is over. It costs nothing while no

@@ -67,7 +67,7 @@ read_memory idle
 "$load" -n 100000 "$socket/s" "$reviews" >"$folder/$host.load"
 read_memory load
 ask '{"op":"stats"}' >"$folder/$host.hot.json"
-sleep 4
+sleep 6
 read_memory after
 ask '{"op":"stats"}' >"$folder/$host.json"
 stop

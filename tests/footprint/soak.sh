@@ -26,6 +26,14 @@ stop() {
 	daemon=
 }
 
+# at_rest: the least PSS within 5 s, in bytes: after 2 s of quiet the daemon gives back what the burst needed.
+at_rest() {
+	for _ in 1 2 3 4 5; do
+		sleep 1
+		awk '/^Pss:/ { print 1024 * $2 }' /proc/$daemon/smaps_rollup
+	done | sort -n | head -1
+}
+
 start # to learn which libraries it takes
 stop
 private_libraries "$host" "$binary" "$folder/log" "$folder"
@@ -33,8 +41,7 @@ start
 : >"$file"
 for i in $(seq "$slices"); do
 	"$load" -n "$slice" -c 4 -w 16 -r -m 10 -s "$i" "$folder/s" "$reviews" >"$folder/load" || { cat "$folder/load" >&2; exit 1; }
-	sleep 1.5
-	awk -v reviews=$((i * slice)) '/^Pss:/ { printf "%d\t%d\n", reviews, 1024 * $2 }' /proc/$daemon/smaps_rollup >>"$file"
+	printf '%d\t%d\n' $((i * slice)) "$(at_rest)" >>"$file"
 	[ $((i % 10)) -ne 0 ] || echo "soak: $((i * slice)) reviews, PSS $(tail -1 "$file" | cut -f2) bytes"
 done
 stop

@@ -1,0 +1,102 @@
+"""The memory budget on a board: a flood of the largest legal requests in a control group of 64 MiB.
+
+The package is installed anew: what is tested before this has removed it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cross.architectures import ROOT
+from edged import __version__
+from tests.board.test_board import SAMPLE, Figures, shown, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.board.machine import Machine
+
+pytestmark = pytest.mark.timeout(1800)
+
+LIMIT = 64 << 20
+SOCKET = "/run/edged/edged.sock"
+GROUP = "/sys/fs/cgroup/system.slice/edged.service"
+CLIENTS = 64
+
+
+@pytest.fixture
+def limited(board: Machine, tmp_path: Path) -> Machine:
+    """The board with the service in a control group of 64 MiB, and the load generator in /root."""
+    architecture = board.architecture
+    load = tmp_path / "load"
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-static", "-s", f"--sysroot={architecture.sysroot}"]
+    source = ROOT / "tests" / "footprint" / "load.c"
+    subprocess.run([architecture.compiler, *flags, "-o", load, source], check=True)
+    board.agent.check("cat > /root/load && chmod +x /root/load", load.read_bytes(), timeout=300)
+    board.agent.check(f"zcat {SAMPLE} > /root/reviews.jsonl || true")
+    if board.agent.run("test -e /usr/bin/edged").code:
+        board.agent.check(f"apt-get install --yes /root/edged_{__version__}_*.deb", timeout=300)
+        board.agent.check(f"zcat {SAMPLE} > /root/reviews.jsonl")
+    board.agent.check(
+        f"systemctl set-property --runtime edged.service MemoryMax={LIMIT} MemoryHigh=infinity && "
+        "systemctl restart edged.service",
+        timeout=300,
+    )
+    wait_for(board, "systemctl is-active edged.service", "active")
+    assert board.agent.check(f"cat {GROUP}/memory.max") == str(LIMIT)
+    return board
+
+
+def pss(board: Machine) -> int:
+    """The daemon's PSS in bytes."""
+    rollup = board.agent.check(f"cat /proc/{shown(board, 'MainPID')}/smaps_rollup")
+    (kibibytes,) = re.findall(r"^Pss: +(\d+) kB$", rollup, re.MULTILINE)
+    return int(kibibytes) * 1024
+
+
+def ask(board: Machine, operation: str) -> dict[str, dict[str, int]]:
+    """A reply of the daemon's to an operation without texts."""
+    reply = json.loads(board.agent.check(f'/root/load -q \'{{"op":"{operation}"}}\' {SOCKET}'))
+    found: dict[str, dict[str, int]] = reply[operation]
+    return found
+
+
+def settled(board: Machine) -> int:
+    """The daemon's PSS once it has given back what it does not need: the same in two readings, in bytes."""
+    last = pss(board)
+    for _ in range(30):
+        time.sleep(3)
+        now = pss(board)
+        if abs(now - last) < 64 << 10:
+            break
+        last = now
+    return now
+
+
+def test_a_flood_of_the_largest_requests_fits_into_64_mib(limited: Machine, measured: Figures) -> None:
+    board = limited
+    pid = shown(board, "MainPID")
+    # One request first: what every reading after it needs, the first has.
+    board.agent.check(f"/root/load -n 200 {SOCKET} /root/reviews.jsonl", timeout=300)
+    idle = settled(board)
+    largest = ask(board, "info")["limits"]["max_message_bytes"]
+    flood = f"/root/load -c {CLIENTS} -w 8 -b {largest} -n 40000 -t 900 {SOCKET} /root/reviews.jsonl"
+    printed = board.agent.check(flood, timeout=1000)
+    counted = {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", printed)}
+    assert counted["requests"] > 2 * CLIENTS
+    assert counted["replies"] == counted["requests"], "every request is answered, with its result or busy"
+    assert counted["results"] + counted["busy"] == counted["requests"]
+    assert shown(board, "MainPID") == pid
+    assert shown(board, "NRestarts") == "0"
+    events = dict(line.split() for line in board.agent.check(f"cat {GROUP}/memory.events").splitlines())
+    assert events["oom_kill"] == "0"
+    after = settled(board)
+    measured["flood_peak_bytes"] = float(board.agent.check(f"cat {GROUP}/memory.peak"))
+    measured["flood_idle_pss_bytes"], measured["flood_after_pss_bytes"] = idle, after
+    assert after < idle + 2_000_000
