@@ -112,7 +112,7 @@ build/bench/%: tests/bench/native/%.c
 	@$(CC) -std=gnu11 -O2 -Wall -Wextra -o $@ $< -lzmq
 # The generator maps private copies of what it shares with the servers: their PSS is then their own.
 build/bench/load: tests/bench/native/load.c
-	@mkdir -p $(@D)/private
+	@rm -rf $(@D)/private && mkdir -p $(@D)/private
 	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/private' -o $@ $< -lzmq
 	@ldd $@ | awk '$$3 ~ /^\// && $$1 !~ /^libc\./ { print $$3 }' | xargs cp -L -t $(@D)/private
 build/bench/goecho: $(wildcard tests/bench/native/goecho/*)
@@ -121,7 +121,16 @@ build/bench/goecho: $(wildcard tests/bench/native/goecho/*)
 bench: build $(BENCH) .venv/bench.stamp ## Measure everything: tests/bench/results
 	@python -m tests.bench $(BENCH_OPTIONS)
 
-bench-peers: build $(BENCH) .venv/bench.stamp ## Measure other servers that serve the same model
+PEERS := .venv-peers/stamp .venv-mlserver/stamp
+.venv-peers/stamp: tests/bench/peers/requirements.txt
+.venv-mlserver/stamp: tests/bench/peers/requirements-mlserver.txt
+$(PEERS): .venv/python.stamp
+	@echo "bench: installing $(@D) (a few hundred MB)"
+	@.venv/bin/python -c 'import sys, venv; venv.create(sys.argv[1], with_pip=True)' $(@D)
+	@$(@D)/bin/python -m pip install --quiet -r $(filter %.txt,$^)
+	@touch $@
+
+bench-peers: build $(BENCH) .venv/bench.stamp $(PEERS) ## Measure other servers that serve the same model
 	@python -m tests.bench.peers $(BENCH_OPTIONS)
 
 .venv/bench.stamp: pyproject.toml $(ENV)

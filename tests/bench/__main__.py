@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tests.bench import experiment, heavy, limits, load, machine, pairs, report
+from tests.bench import ROOT, experiment, heavy, limits, load, machine, pairs, report
 from tests.bench.servers import Edged, python_multiprocessing, python_single
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def heavy_subjects() -> dict[str, Callable[[], Any]]:
         "handler": heavy.__file__,
         "interpreters": 2,
         "max_batch_size": 1,
-        "python_path": [str(machine.ROOT)],
+        "python_path": [str(ROOT)],
     }
     return {
         "Python, one thread": partial(python_single, *extra),
@@ -38,14 +38,13 @@ def heavy_subjects() -> dict[str, Callable[[], Any]]:
 
 
 def _heavy(rounds: int) -> dict[str, Any]:
-    subprocess.run(
-        [sys.executable, "-m", "tests.bench.heavy_model", heavy.MODEL], cwd=machine.ROOT, check=True
-    )
+    subprocess.run([sys.executable, "-m", "tests.bench.heavy_model", heavy.MODEL], cwd=ROOT, check=True)
     return experiment.table(rounds, heavy_subjects(), load.wine()[:HEAVY_REVIEWS])
 
 
 def parts(rounds: int, seconds: float, most: int) -> dict[str, Callable[[], Any]]:
     """Everything that can be measured, by name."""
+    fresh = max(3, rounds // 3)  # rounds of what starts anew each time, and lasts longer
     counts = tuple(count for count in (*GROWTH, 1_000_000) if count <= most)
     return {
         "transport": partial(limits.transport, rounds, seconds),
@@ -53,22 +52,14 @@ def parts(rounds: int, seconds: float, most: int) -> dict[str, Callable[[], Any]
         "fairness": partial(limits.fairness, rounds, 2 * seconds),
         "growth": partial(limits.growth, most),
         "start": partial(limits.start, rounds),
-        "experiment": partial(experiment.table, rounds, experiment.SUBJECTS, load.wine()),
-        "heavy": partial(_heavy, rounds),
+        "experiment": partial(experiment.table, fresh, experiment.SUBJECTS, load.wine()),
+        "heavy": partial(_heavy, fresh),
         "experiment_growth": partial(experiment.growth, experiment.SUBJECTS, counts),
     }
 
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """How it was measured, in words, for the head of the page."""
-    realtime = bool(load.priority())
-    note = (
-        "The machine was quiet."
-        if machine.busy() < 0.1
-        else "PRELIMINARY: others used the machine meanwhile."
-    )
-    if realtime:
-        note += " Servers and generator ran with real-time priority (SCHED_FIFO), all alike."
     return {
         "command": "make bench"
         if len(sys.argv) == 1
@@ -76,7 +67,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
         "rounds": args.rounds,
         "seconds": args.seconds,
         "pinning": "Nothing was pinned: server and generator share all cores as the kernel places them.",
-        "note": note,
+        "note": machine.note(),
     }
 
 
@@ -104,7 +95,7 @@ def main() -> None:
         print(f"bench: {name} (load average {os.getloadavg()[0]:.1f})", flush=True)
         results[name] = known[name]()
         report.save(args.name, results)
-    subprocess.run([sys.executable, "-m", "tests.bench.plots", args.name], cwd=machine.ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "tests.bench.plots", args.name], cwd=ROOT, check=True)
     print(f"bench: {report.RESULTS / args.name}.md")
 
 

@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench import load, memory, pairs
-from tests.bench.machine import ROOT
+from tests.bench import ROOT, load, memory, pairs
 from tests.bench.servers import Edged, Server, c_echo, go_echo, held, pin
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).parents[2]
+from tests.bench import ROOT, load
 
 
 def describe() -> dict[str, Any]:
@@ -35,6 +35,14 @@ def describe() -> dict[str, Any]:
 def busy() -> float:
     """How much of one core others use, over half a second."""
     return psutil.cpu_percent(0.5) / 100 * (psutil.cpu_count() or 1)
+
+
+def note() -> str:
+    """Who else used the machine, and what was done about it."""
+    said = "The machine was quiet." if busy() < 0.1 else "PRELIMINARY: others used the machine meanwhile."
+    if load.priority():
+        said += " Servers and generators ran with real-time priority (SCHED_FIFO), all alike."
+    return said
 
 
 def _cpu() -> str:

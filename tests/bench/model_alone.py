@@ -12,8 +12,8 @@ from typing import Any
 from edged.embedded.model import Model
 from edged.features import Extractor
 from edged.modelfile import NGRAMS, WORDS, read_metadata
+from tests.bench import MODEL
 from tests.bench.load import wine
-from tests.bench.servers import MODEL
 
 
 def batches(model: Model, size: int) -> list[tuple[Any, ...]]:

@@ -58,7 +58,8 @@ def _head(results: dict[str, Any]) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB; "
         f"Linux {machine['kernel']}, libzmq {machine['libzmq']}, {machine['go']}, "
         f"Python {machine['python']}.\n"
-        f"{settings['rounds']} interleaved rounds; a figure is their median, in brackets the quartiles. "
+        f"{settings['rounds']} interleaved rounds (a third of that where each starts a server anew); "
+        f"a figure is their median, in brackets the quartiles. "
         f"{settings['pinning']}\n{settings['note']}\n"
     )
 

@@ -9,15 +9,12 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.bench import load, memory
-from tests.bench.machine import ROOT
+from tests.bench import MODEL, load, memory
 from tests.daemon import Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
-
-MODEL = ROOT / "edged" / "models" / "edged.tflite"
 
 
 class Server:

@@ -1,4 +1,4 @@
-/* load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R] [--hold S]
+/* load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R] [--hold S] [--delimiter]
 
    Sends request bodies to a ROUTER and times the replies. BODIES has one body a line, each
    starting with {"id":10000000, whose digits are overwritten: a reply starts with the same
@@ -9,7 +9,8 @@
    the moment the schedule names, so that a stall is charged to every request it delayed.
 
    Prints one JSON object; latencies are in microseconds. With --hold S it stays connected for
-   S seconds after that, so that the server's memory can be read. */
+   S seconds after that, so that the server's memory can be read. --delimiter sends the empty
+   frame that a REP socket expects. */
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@ struct body {
 
 static struct {
     const char *endpoint;
-    int clients, outstanding;
+    int clients, outstanding, delimiter;
     double seconds, warmup, rate, hold;
     long messages;
 } options = {.clients = 1, .outstanding = 1, .seconds = 2, .warmup = 0.3};
@@ -114,6 +115,8 @@ static void send_request(int client, int64_t since) {
     started_at[slot] = since;
     for (int i = ID_DIGITS - 1, id = FIRST_ID + slot; i >= 0; i--, id /= 10)
         body->text[id_at + i] = (char) ('0' + id % 10);
+    if (options.delimiter && zmq_send(sockets[client], "", 0, ZMQ_SNDMORE) < 0)
+        die("send failed");
     if (zmq_send(sockets[client], body->text, body->size, 0) < 0)
         die("send failed");
     sent++;
@@ -167,6 +170,8 @@ static void serve(int client, int flags, int replace) {
     zmq_msg_t message;
     zmq_msg_init(&message);
     while (zmq_msg_recv(&message, sockets[client], flags) >= 0) {
+        while (zmq_msg_more(&message)) /* the delimiter */
+            zmq_msg_recv(&message, sockets[client], 0);
         take_reply(&message);
         flags = ZMQ_DONTWAIT;
         if (replace && !finished(last_reply))
@@ -245,7 +250,7 @@ static void report(void) {
 static void parse(int argc, char **argv) {
     static const struct option known[] = {
         {"clients", 1, NULL, 'c'}, {"outstanding", 1, NULL, 'o'}, {"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'},
-        {"messages", 1, NULL, 'm'}, {"rate", 1, NULL, 'r'}, {"hold", 1, NULL, 'h'}, {0},
+        {"messages", 1, NULL, 'm'}, {"rate", 1, NULL, 'r'}, {"hold", 1, NULL, 'h'}, {"delimiter", 0, NULL, 'd'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -256,12 +261,13 @@ static void parse(int argc, char **argv) {
         case 'm': options.messages = atol(optarg); break;
         case 'r': options.rate = atof(optarg); break;
         case 'h': options.hold = atof(optarg); break;
+        case 'd': options.delimiter = 1; break;
         default: exit(64);
         }
     }
     if (argc - optind != 2 || options.clients < 1 || options.outstanding < 1 ||
         (long) options.clients * options.outstanding > SLOTS) {
-        fprintf(stderr, "usage: load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R] [--hold S]\n");
+        fprintf(stderr, "usage: load ENDPOINT BODIES [--clients N] [--outstanding N] [--seconds S] [--warmup S] [--messages N] [--rate R] [--hold S] [--delimiter]\n");
         exit(64);
     }
     options.endpoint = argv[optind];
