@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import ROOT, load, memory, pairs
-from tests.bench.servers import Edged, Server, c_echo, go_echo, held, pin
+from tests.bench.servers import Edged, Server, c_echo, go_echo, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +128,7 @@ def _features_alone(program: Path, seconds: float) -> float:
         "-test.cpu=1",
     ]
     run = subprocess.run(
-        [*pin(""), program, *options],
+        [program, *options],
         cwd=ROOT / "go_core" / "model",
         check=True,
         capture_output=True,
@@ -140,7 +140,7 @@ def _features_alone(program: Path, seconds: float) -> float:
 
 
 def _model_alone(size: int, seconds: float) -> float:
-    line = [*pin(""), sys.executable, "-m", "tests.bench.model_alone", str(size), str(seconds)]
+    line = [sys.executable, "-m", "tests.bench.model_alone", str(size), str(seconds)]
     return float(subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 

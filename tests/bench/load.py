@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 
 BUILT = Path(__file__).parents[2] / "build" / "bench"
 FIRST_ID = 10_000_000  # load.c writes its own ids over this one
-
-
-def priority() -> list[str]:
-    """SCHED_FIFO for all alike, on a machine that others use (EDGED_BENCH_REALTIME=1)."""
-    return ["chrt", "--fifo", "1"] if os.environ.get("EDGED_BENCH_REALTIME") == "1" else []
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def command(
     cpus: str = "",
 ) -> list[str]:
     """The generator's command line, pinned to `cpus` where given."""
-    pin = [*priority(), *(["taskset", "-c", cpus] if cpus else [])]
+    pin = ["taskset", "-c", cpus] if cpus else []
     options = {
         "clients": clients,
         "outstanding": outstanding,

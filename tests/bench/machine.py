@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.bench import ROOT, load
+from tests.bench import ROOT
 
 
 def describe() -> dict[str, Any]:
@@ -38,11 +38,8 @@ def busy() -> float:
 
 
 def note() -> str:
-    """Who else used the machine, and what was done about it."""
-    said = "The machine was quiet." if busy() < 0.1 else "PRELIMINARY: others used the machine meanwhile."
-    if load.priority():
-        said += " Servers and generators ran with real-time priority (SCHED_FIFO), all alike."
-    return said
+    """Whether others used the machine."""
+    return "The machine was quiet." if busy() < 0.1 else "PRELIMINARY: others used the machine meanwhile."
 
 
 def _cpu() -> str:

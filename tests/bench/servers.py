@@ -88,8 +88,8 @@ class Edged(Server):
 
 
 def pin(cpus: str) -> list[str]:
-    """The command that keeps a process on the given cores, and at the priority that was asked for."""
-    return [*load.priority(), *(["taskset", "-c", cpus] if cpus else [])]
+    """The command that keeps a process on the given cores."""
+    return ["taskset", "-c", cpus] if cpus else []
 
 
 def c_echo(cpus: str = "") -> Server:

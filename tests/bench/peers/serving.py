@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import ROOT, load, memory
-from tests.bench.servers import Edged, Server, pin
+from tests.bench.servers import Edged, Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,7 @@ class HttpPeer(Peer):
         """Start wrk, which counts in whole seconds."""
         del messages
         options = ["-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
-        line = [*pin(""), "wrk", *options, "-s", str(HERE / "post.lua"), self._url, "--", str(bodies)]
+        line = ["wrk", *options, "-s", str(HERE / "post.lua"), self._url, "--", str(bodies)]
         return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
 
     def finish(self, generator: subprocess.Popen[str]) -> dict[str, float]:
