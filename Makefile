@@ -103,6 +103,10 @@ board: build cross ## Test the packages on emulated boards: build/board; BOARDS=
 	@mkdir -p build/board
 	@EDGED_BOARD="$(BOARDS)" python -m pytest tests/board --junitxml=build/board/report.xml
 
+emulated: build cross ## Test what was built for ARM through qemu-user, the fast form of board
+	@bootstrap/debian debhelper scdoc $(QEMU)
+	@python -m pytest -m heavy tests/test_emulated.py
+
 sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
 	@python -m cross.sysroot $(if $(REFRESH),--refresh)
 

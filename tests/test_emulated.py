@@ -1,0 +1,75 @@
+"""The fast form of the boards: what was built for ARM, run through qemu-user. `make emulated` runs it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cross.architectures import ARCHITECTURES, ROOT
+from cross.build import environment
+from edged import Client, Prediction
+from edged.sample import WINE
+from tests.daemon import Daemon
+from tests.emulated import Root, reason
+
+REASON = reason()
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800), pytest.mark.skipif(bool(REASON), reason=REASON)]
+ARM = pytest.mark.parametrize("name", ["arm64", "armhf"])
+CLOSE = 0.001
+# Those that need neither an interpreter nor a whole daemon, which the other tests start.
+GO_PACKAGES = ["batcher", "config", "counters", "features", "gateway", "memory", "model", "protocol"]
+EMULATORS = {"arm64": "qemu-aarch64-static", "armhf": "qemu-arm-static"}
+
+
+def positive(prediction: Prediction) -> float:
+    """The probability of "positive"."""
+    return prediction.score if prediction.label == "positive" else 1 - prediction.score
+
+
+@ARM
+def test_the_packages_daemon_scores_as_this_machine_s(name: str) -> None:
+    with gzip.open(WINE, "rt", encoding="utf-8") as lines:
+        reviews = [json.loads(line)["text"] for line in lines][:200]
+    here = Daemon()
+    try:
+        with Client(here.start().endpoint, timeout=60) as client:
+            expected = [*client.classify_many(reviews)]
+    finally:
+        here.close()
+    with tempfile.TemporaryDirectory(prefix="emu", dir="/tmp") as folder:
+        subprocess.run([sys.executable, "-m", "cross.build", name], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "cross.deb", name, "--output", folder], cwd=ROOT, check=True)
+        package = next(Path(folder).glob("*.deb"))
+        with Root(ARCHITECTURES[name], Path(folder, "r")) as root:
+            subprocess.run(["dpkg-deb", "-x", package, root.folder], check=True)
+            root.start("edged --embed cpython --endpoints ipc:///s")
+            with Client(root.endpoint, timeout=300) as client:
+                got = [*client.classify_many(reviews)]
+    differences = [abs(positive(a) - positive(b)) for a, b in zip(got, expected)]
+    assert len(got) == len(expected)
+    assert max(differences) <= CLOSE
+
+
+@ARM
+def test_go_s_own_tests_pass(name: str) -> None:
+    architecture = ARCHITECTURES[name]
+    subprocess.run([sys.executable, "-m", "cross.sysroot", name], cwd=ROOT, check=True)
+    command = ["go", "test", "-count=1", f"-exec={EMULATORS[name]} -L {architecture.sysroot}"]
+    command += [f"./{package}" for package in GO_PACKAGES]
+    done = subprocess.run(
+        command,
+        cwd=ROOT / "go_core",
+        env=environment(architecture),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert shutil.which(EMULATORS[name])
