@@ -131,8 +131,9 @@ def _interpreter(binary: str, config: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _candidates(beside: Path) -> Iterator[Path]:
-    """Where the daemon looks before the system's: its project's environment, then the one that is active."""
+    """Where the daemon looks before the system's: its project's environment, beside itself, the active's."""
     yield beside / ".venv" / "bin" / "python3"
+    yield beside / "bin" / "python3"
     packaged = (beside / "lib" / "edged" / "edged" / "embedded" / "entry.py").exists()
     if "VIRTUAL_ENV" in os.environ and not packaged:
         yield Path(os.environ["VIRTUAL_ENV"]) / "bin" / "python3"

@@ -58,17 +58,17 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         for finding in _daemon(args):
             answers |= finding.name == "daemon" and finding.state == OK
             yield finding
-    binary = args.daemon or shutil.which("edged") or _built_here()
+    binary = args.daemon or shutil.which("edged") or _installed_here()
     if binary is None:
         yield Finding(NOTE, "board", "no daemon on this machine: only the client's side was checked")
     else:
         yield from board.findings(binary, args.config, dry_run=not answers)
 
 
-def _built_here() -> str | None:
-    """build/edged of the source tree that this package lies in."""
-    built = Path(__file__).parents[2] / "build" / "edged"
-    return str(built) if built.is_file() else None
+def _installed_here() -> str | None:
+    """The daemon beside this interpreter, where a wheel puts it, or build/edged of this source tree."""
+    places = [Path(sys.executable).with_name("edged"), Path(__file__).parents[2] / "build" / "edged"]
+    return next((str(place) for place in places if place.is_file()), None)
 
 
 def _libzmq() -> Finding:
