@@ -58,6 +58,9 @@ def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
         pytest.skip("emulated boards take minutes: make board")
     architecture = ARCHITECTURES[request.param]
     packages = [package(architecture, release, source_date()) for release in (__version__, NEXT)]
+    sizes = figures.setdefault(architecture.name, {})
+    sizes["download_bytes"] = packages[0].stat().st_size
+    sizes["daemon_bytes"] = architecture.daemon.stat().st_size
     with tempfile.TemporaryDirectory(prefix="board", dir="/tmp") as folder:
         machine = Machine(architecture, Path(folder), packages)
         try:
@@ -68,6 +71,27 @@ def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
             if machine.console.exists():
                 shutil.copy(machine.console, REPORT.parent / f"console-{architecture.name}.log")
             REPORT.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def table() -> str:
+    """The figures as a Markdown table, one board a column."""
+    names = list(figures)
+    rows = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for label in dict.fromkeys(key for each in figures.values() for key in each):
+        cells = [shown(label, each[label]) if label in each else "" for each in figures.values()]
+        rows.append(f"| {label.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def shown(label: str, value: float) -> str:
+    """A figure for people: bytes in millions."""
+    return f"{value / 1e6:.1f} MB" if label.endswith("bytes") else f"{value:g}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table at the end of the run."""
+    if figures:
+        terminalreporter.write_line(table())
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(2 * 900)
 
 SLOW = 600
-"""Seconds that a step may take where it takes longest: emulated boards are slow, more so on a busy machine."""
+"""Seconds that a step may take at most: emulated boards are slow, and more so on a busy machine."""
 CLOSE = 0.001
 """How far a score may be from this machine's; labels may differ only that close to the threshold of 0.5."""
 SAMPLE = "/usr/lib/edged/edged/sample/wine.jsonl.gz"
@@ -95,6 +95,7 @@ def test_the_package_installs_offline_and_the_service_starts(board: Machine, mea
     assert board.agent.check("systemctl is-active edged.service edged.socket") == "active\nactive"
     assert board.agent.check("systemctl is-enabled edged.service edged.socket") == "enabled\nenabled"
     assert board.agent.run("systemctl is-enabled edged-tcp.socket").stdout.strip() == "disabled"
+    measured["installed_bytes"] = 1024 * int(board.agent.check("dpkg-query -W -f='${Installed-Size}' edged"))
     stamps = [
         int(shown(board, name))
         for name in ("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
