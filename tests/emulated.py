@@ -51,7 +51,8 @@ class Root:
             "LD_LIBRARY_PATH": f"{libraries}/blas:{libraries}/lapack",
             **environ,
         }
-        self._process = emulation.start(["/usr/sbin/chroot", self.folder, "/bin/sh", "-c", f"exec {command}"], inside)
+        shell = ["/bin/sh", "-c", f"exec {command}"]
+        self._process = emulation.start(["/usr/sbin/chroot", self.folder, *shell], inside)
         deadline = time.monotonic() + timeout
         while not self.socket.exists():
             if self._process.poll() is not None:
