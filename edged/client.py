@@ -245,8 +245,9 @@ class Client:
         return False
 
     def _watch(self) -> None:
-        if self._connection.saw(self._monitor.recv_multipart()):
-            self._calls.reconnected()
+        while self._monitor.poll(0):
+            if self._connection.saw(self._monitor.recv_multipart()):
+                self._calls.reconnected()
         if self._connection.failure is not None:
             self._calls.fail_all(self._connection.failure)
             # libzmq gives up after a refused key; the next call starts afresh.

@@ -74,10 +74,10 @@ def test_the_right_keys_work(guarded: tuple[str, AllowOnly]) -> None:
 
 def test_a_wrong_server_key_is_said_to_be_wrong(guarded: tuple[str, AllowOnly]) -> None:
     start = time.monotonic()
-    with Client(guarded[0], timeout=20, server_key=keys()[0], client_key=CLIENT) as client:
+    with Client(guarded[0], timeout=60, server_key=keys()[0], client_key=CLIENT) as client:
         with pytest.raises(errors.WrongServerKey, match=r"server's key is wrong.*\nhint: .*edgectl keys"):
             client.classify("a")
-    assert time.monotonic() - start < 10  # said when known, not at the timeout
+    assert time.monotonic() - start < 40  # said when known, not at the timeout
 
 
 def test_a_client_key_that_is_not_allowed_is_said_to_be_so(guarded: tuple[str, AllowOnly]) -> None:
