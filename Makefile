@@ -141,6 +141,18 @@ bench-peers: build $(BENCH) .venv/bench.stamp $(PEERS) ## Measure other servers 
 	@python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
+train: .venv-train/stamp ## Train a model on DATA, by default EDGED_DATA: build/training
+	@.venv-train/bin/python -m edged.training $(if $(DATA),--data "$(DATA)") $(TRAIN_OPTIONS)
+
+train-test: .venv-train/stamp ## Test the training, on a few made reviews
+	@.venv-train/bin/python -m pytest tests/test_training.py
+
+.venv-train/stamp: pyproject.toml $(ENV)
+	@echo "train: installing TensorFlow into .venv-train (a few minutes, once)"
+	@$${PYTHON:-/usr/bin/python3} -m venv .venv-train
+	@.venv-train/bin/python -m pip install --quiet --editable '.[train,dev]'
+	@touch $@
+
 lint: $(ENV) .venv/bin/staticcheck ## Check style and types of both languages
 	@ruff check .
 	@ruff format --check .
@@ -157,5 +169,5 @@ format: $(ENV) ## Format the sources of both languages
 	@gofmt -w go_core
 
 clean: ## Remove everything built, the environment included
-	rm -rf build dist .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist .venv .venv-train .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

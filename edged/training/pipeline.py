@@ -88,13 +88,18 @@ class Training:
 
     @cached_property
     def reviews(self) -> dict[str, Reviews]:
-        """train: labelled, soft labels too; val: labels 0 and 1; unlabelled."""
+        """train: labelled, soft labels and made sentences too; val: labels 0 and 1; unlabelled."""
         found = {split: read_folder(self.data, split) for split in ("train", "val", "unlabelled")}
-        return {
-            "train": found["train"].labelled,
-            "val": found["val"].polar,
-            "unlabelled": found["unlabelled"],
-        }
+        train = found["train"].labelled
+        if train.texts:
+            train.extend(self.stage("negations", lambda: negations.sentences(train)))
+        return {"train": train, "val": found["val"].polar, "unlabelled": found["unlabelled"]}
+
+    @cached_property
+    def decided(self) -> npt.NDArray[np.bool_]:
+        """What the wide part learns from: the reviews with a label of 0 or 1, and the made ones."""
+        train = self.reviews["train"]
+        return np.isin(train.label, (0, 1)) | (train.domain == negations.DOMAIN)
 
     @cached_property
     def tokens(self) -> dict[str, Tokens]:
@@ -118,13 +123,9 @@ class Training:
         def make() -> tuple[wide.Gated, U64]:
             grams, matrix = ngrams.collect(self.tokens["train"], self.recipe.rules["negation_span"])
             train = self.reviews["train"]
-            polar = np.isin(train.label, (0, 1))
-            groups, label, weight = (
-                wide.groups_of(train.domains)[polar],
-                train.label[polar],
-                self.weights[polar],
-            )
-            matrix = matrix[polar]
+            decided = self.decided
+            groups, label, weight = wide.groups_of(train.domains), train.label, self.weights
+            groups, label, weight, matrix = groups[decided], label[decided], weight[decided], matrix[decided]
             value = wide.importance(matrix, label, weight, groups)
             kept = np.sort(np.argsort(-value)[: self.recipe.ngrams])
             found = wide.fit_gated(wide.damped(matrix[:, kept]), label, weight, groups)

@@ -1,0 +1,138 @@
+"""Training: data, calibration, comparison, a small run. `make train-test` has what the last ones need."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edged.errors import DataError
+from edged.training.data import Reviews, domain_weights, read_folder
+from edged.training.tables import comparison, interval, resampled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_labels_of_every_kind(tmp_path: Path) -> None:
+    rows = [
+        {"text": "a", "label": 0},
+        {"text": "b", "label": "positive"},
+        {"text": "c", "label": None},
+        {"text": "d", "label": None, "points": 87.5},
+        {"text": "e", "label": 0.25, "domain": "other"},
+    ]
+    (tmp_path / "mine-train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "more-train.csv").write_text("text,label\nfine,1\n")
+    found = read_folder(tmp_path, "train")
+    assert found.labels[:2] == [0.0, 1.0]
+    assert np.isnan(found.labels[2])
+    assert found.labels[3:] == [0.5, 0.25, 1.0]
+    assert found.domains == ["mine"] * 4 + ["other", "more"]
+    assert len(found.labelled.texts) == 5
+    assert found.polar.texts == ["a", "b", "fine"]
+
+
+@pytest.mark.parametrize("label", ["7", "-1", "bad"])
+def test_a_label_that_is_none(tmp_path: Path, label: str) -> None:
+    (tmp_path / "mine-val.csv").write_text(f"text,label\nfine,{label}\n")
+    with pytest.raises(DataError, match=r"mine-val\.csv: review 1: label '.*'; expected 0, 1"):
+        read_folder(tmp_path, "val")
+
+
+def test_a_folder_without_such_files(tmp_path: Path) -> None:
+    assert read_folder(tmp_path, "train").texts == []
+
+
+def test_domains_count_with_the_root_of_their_size() -> None:
+    weights = domain_weights(np.array(["large"] * 400 + ["small"] * 4))
+    assert weights.mean() == pytest.approx(1)
+    assert weights[:400].sum() / weights[400:].sum() == pytest.approx(10)
+
+
+def test_the_bootstrap_covers_what_it_should() -> None:
+    rng = np.random.default_rng(0)
+    domains = np.array(["a"] * 500)
+    inside = 0
+    for _ in range(60):
+        low, high = interval(resampled(rng.random(500) < 0.8, domains, ["a"])[:, 0])
+        inside += low <= 80 <= high
+    assert inside >= 50
+
+
+def test_a_comparison_marks_what_is_significant() -> None:
+    domains = np.array(["a"] * 1000)
+    better, worse = np.arange(1000) < 900, np.arange(1000) < 800
+    assert "80.0 ±2.5 *" in comparison({"old": worse, "new": better}, domains, ["a"])
+    assert " !" in comparison({"old": better, "new": worse}, domains, ["a"])
+    assert "*" not in comparison({"old": better, "new": better}, domains, ["a"])
+
+
+def test_the_cascade_and_its_bands() -> None:
+    pytest.importorskip("scipy", reason="needs the extra train: make train-test")
+    from edged.training import calibrate
+
+    rng = np.random.default_rng(0)
+    label = (rng.random(4000) < 0.5).astype(np.float32)
+    both = ((2 * label - 1) * 2 + rng.normal(0, 1.5, 4000)).astype(np.float32)
+    wide = (both + rng.normal(0, 1.5, 4000)).astype(np.float32)
+    domains = np.array(["a"] * 4000)
+    curve = calibrate.cascade_curve(wide, both, label, domains)
+    assert curve[0].accuracy < curve[-1].accuracy
+    chosen = calibrate.knee(curve)
+    assert 0 < chosen.share < 1
+    assert chosen.accuracy >= curve[-1].accuracy - calibrate.GIVEN_UP
+    scale, bias = calibrate.platt(both[:, None], label, np.ones(4000, np.float32))
+    p = 1 / (1 + np.exp(-(both * scale + bias)))
+    low, high = calibrate.uncertain_band(p.astype(np.float32), label, np.ones(4000, np.float32))
+    assert low < 0.5 < high
+    assert low + high == pytest.approx(1)
+    inside = (p >= low) & (p <= high)
+    assert ((p >= 0.5) == (label == 1))[inside].mean() <= calibrate.DOUBT
+
+
+GOOD, BAD = "good great lovely superb tasty".split(), "bad awful dreadful poor bland".split()
+THINGS = "wine soup room film phone hotel cake song".split()
+
+
+def made(count: int, seed: int) -> Reviews:
+    rng = np.random.default_rng(seed)
+    reviews = Reviews()
+    for i in range(count):
+        words = GOOD if i % 2 else BAD
+        thing = rng.choice(THINGS)
+        reviews.texts.append(
+            f"The {thing} was {rng.choice(words)} and {rng.choice(words)}, thing {rng.integers(50)}."
+        )
+        reviews.labels.append(float(i % 2))
+        reviews.domains.append(("food", "travel")[i % 3 == 0])
+    return reviews
+
+
+@pytest.mark.timeout(600)
+def test_a_whole_run(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra train: make train-test")
+    from dataclasses import replace
+
+    from edged.baselines.scorer import Scorer
+    from edged.training import deep
+    from edged.training.pipeline import Recipe, Training
+
+    for split, count in (("train", 1200), ("val", 200), ("unlabelled", 100)):
+        reviews = made(count, len(split))
+        rows = [
+            {"text": text, "label": None if split == "unlabelled" else label, "domain": domain}
+            for text, label, domain in zip(reviews.texts, reviews.labels, reviews.domains)
+        ]
+        (tmp_path / f"all-{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shape = deep.Shape(60, 8, (2, 3), 8, 8)
+    recipe = replace(Recipe(), ngrams=500, vocabulary=60, shape=shape, teacher_epochs=1, epochs=2)
+    file, description, curve = Training(tmp_path, recipe, tmp_path / "cache").build()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(file)
+    assert {entry["domain"] for entry in description["data"]} == {"food", "travel"}
+    assert curve[-1].accuracy > 95
+    found = Scorer(path)(["A superb cake, lovely and tasty.", "The soup was awful and bland."])
+    assert [prediction.label for prediction in found] == ["positive", "negative"]
