@@ -76,34 +76,32 @@ func Adopt(fd int) (*Listener, error) {
 
 // Address is what the socket is bound to.
 func (l *Listener) Address() (address netip.AddrPort) {
-	_ = l.control(func(fd int) bool {
-		switch bound, err := syscall.Getsockname(fd); to := bound.(type) {
+	raw, err := l.file.SyscallConn()
+	if err != nil {
+		return address
+	}
+	// Control, unlike Read, does not wait for an accept that is under way.
+	_ = raw.Control(func(fd uintptr) {
+		bound, _ := syscall.Getsockname(int(fd)) // fails for no listening socket
+		switch to := bound.(type) {
 		case *syscall.SockaddrInet4:
 			address = netip.AddrPortFrom(netip.AddrFrom4(to.Addr), uint16(to.Port))
 		case *syscall.SockaddrInet6:
 			address = netip.AddrPortFrom(netip.AddrFrom16(to.Addr), uint16(to.Port))
-		default:
-			_ = err // a socket of another kind: the zero address
 		}
-		return true
 	})
 	return address
 }
 
-// control runs f on the descriptor, again each time it becomes readable, until it returns true or the Listener is closed.
-func (l *Listener) control(f func(fd int) (done bool)) error {
-	raw, err := l.file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Read(func(fd uintptr) bool { return f(int(fd)) })
-}
-
 // accept waits for the next connection. It fails with os.ErrClosed after Close.
 func (l *Listener) accept() (*os.File, error) {
+	raw, err := l.file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
 	connection, failure := -1, error(nil)
-	err := l.control(func(fd int) bool {
-		connection, _, failure = syscall.Accept4(fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+	err = raw.Read(func(fd uintptr) bool {
+		connection, _, failure = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 		return !errors.Is(failure, syscall.EAGAIN) && !errors.Is(failure, syscall.EINTR)
 	})
 	if err = errors.Join(err, failure); err != nil {

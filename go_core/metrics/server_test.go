@@ -20,6 +20,7 @@ func serve(t *testing.T) (base string, notReady *error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	time.AfterFunc(time.Millisecond, func() { l.Address() }) // must not wait for the next connection
 	notReady = new(error)
 	s := &Server{
 		Metrics:     func(dst []byte) []byte { return append(dst, "edged_x 1\n"...) },
