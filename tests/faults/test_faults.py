@@ -170,10 +170,11 @@ def test_wrong_keys_in_a_loop(make_daemon: Callable[..., Daemon]) -> None:
         "curve.server_key": str(key),
         "curve.clients": str(clients),
     }
-    keys = {"server_key": server_public, "client_key": (client_public, client_secret)}
-    with daemon.start(), Load(endpoint, **keys) as load:
+    known = (client_public, client_secret)
+    with daemon.start(), Load(endpoint, server_key=server_public, client_key=known) as load:
         for _ in rounds(10, 300):
-            stranger = tuple(part.decode() for part in zmq.curve_keypair())
+            public, secret = zmq.curve_keypair()
+            stranger = (public.decode(), secret.decode())
             with (
                 Client(endpoint, server_key=server_public, client_key=stranger, timeout=5) as refused,
                 pytest.raises(edged.errors.KeyNotAllowed),
