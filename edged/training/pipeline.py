@@ -99,7 +99,9 @@ class Training:
     def decided(self) -> npt.NDArray[np.bool_]:
         """What the wide part learns from: the reviews with a label of 0 or 1, and the made ones."""
         train = self.reviews["train"]
-        return np.isin(train.label, (0, 1)) | (train.domain == negations.DOMAIN)
+        polar: npt.NDArray[np.bool_] = np.isin(train.label, (0, 1))
+        made: npt.NDArray[np.bool_] = train.domain == negations.DOMAIN
+        return polar | made
 
     @cached_property
     def tokens(self) -> dict[str, Tokens]:
