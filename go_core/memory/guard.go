@@ -20,7 +20,8 @@ const (
 // requests come in.
 type Guard struct {
 	shedAbove uint64
-	usage     func() uint64
+	usage     func() uint64 // what counts against the limit
+	resident  func() uint64 // of the process: pages of files that are mapped again are charged to nobody
 	trim      func()
 	short     atomic.Bool
 	traffic   chan struct{}
@@ -33,21 +34,22 @@ type Guard struct {
 // to the kernel.
 func NewGuard(budget Budget, group Cgroup, trim func()) *Guard {
 	k := &kernel{buffer: make([]byte, 8*kib)}
-	usage := func() uint64 {
+	resident := func() uint64 {
 		status := ParseStatus(k.read("/proc/self/status"))
 		return status.Rss + status.Swap
 	}
+	usage := resident
 	if group.Version != 0 && uint64(budget.Limit) == group.Limit() {
 		usage = func() uint64 {
 			c := readCgroup(k)
 			return c.WorkingSet()
 		}
 	}
-	return newGuard(uint64(budget.ShedAbove), usage, trim)
+	return newGuard(uint64(budget.ShedAbove), usage, resident, trim)
 }
 
-func newGuard(shedAbove uint64, usage func() uint64, trim func()) *Guard {
-	return &Guard{shedAbove: shedAbove, usage: usage, trim: trim, traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet}
+func newGuard(shedAbove uint64, usage, resident func() uint64, trim func()) *Guard {
+	return &Guard{shedAbove: shedAbove, usage: usage, resident: resident, trim: trim, traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet}
 }
 
 // Short says that the limit is near: requests should be answered busy. Call it for each request; it never blocks.
@@ -62,7 +64,8 @@ func (g *Guard) Short() bool {
 // Settle gives memory back: once what is needed only to start has been done, and after bursts.
 func (g *Guard) Settle() {
 	g.trim()
-	g.rest.Store(g.read())
+	g.read()
+	g.rest.Store(g.resident())
 }
 
 // Run watches until the context ends.
@@ -81,23 +84,22 @@ func (g *Guard) Run(ctx context.Context) {
 }
 
 // read takes one reading. What is short stays so until a sixteenth of the limit is free again.
-func (g *Guard) read() uint64 {
-	now := g.usage()
+func (g *Guard) read() {
 	bound := g.shedAbove
 	if g.short.Load() {
 		bound -= bound / 16
 	}
-	g.short.Store(now > bound)
-	return now
+	g.short.Store(g.usage() > bound)
 }
 
-// watch reads until traffic has paused for long enough, and returns the highest reading.
+// watch reads until traffic has paused for long enough, and returns the most that was resident.
 func (g *Guard) watch(ctx context.Context) (peak uint64) {
 	quiet := time.Duration(0)
 	timer := time.NewTimer(g.interval)
 	defer timer.Stop()
 	for quiet < g.quiet {
-		peak = max(peak, g.read())
+		g.read()
+		peak = max(peak, g.resident())
 		if g.short.Load() {
 			g.trim()
 		}

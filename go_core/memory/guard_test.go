@@ -20,7 +20,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
 	var used, readings, trims atomic.Int64
 	used.Store(40 * mib)
-	g := newGuard(60*mib, func() uint64 { readings.Add(1); return uint64(used.Load()) }, func() { trims.Add(1) })
+	usage := func() uint64 { readings.Add(1); return uint64(used.Load()) }
+	g := newGuard(60*mib, usage, func() uint64 { return uint64(used.Load()) }, func() { trims.Add(1) })
 	g.interval, g.quiet = time.Millisecond, 10*time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

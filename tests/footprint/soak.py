@@ -5,6 +5,7 @@ Run as `python -m tests.footprint.soak FILE`.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from pathlib import Path
@@ -67,6 +68,21 @@ def plot(points: list[tuple[float, float]]) -> str:
     )
 
 
+def by_part(path: Path) -> list[tuple[str, float]]:
+    """The slope of each part's PSS after the first million reviews, steepest first: a leak has a name."""
+    if not path.exists():
+        return []
+    documents = [json.loads(line)["stats"] for line in path.read_text().splitlines()]
+    settled = [stats for stats in documents if stats["counters"]["reviews"] > 1e6]
+    if len(settled) < 3:
+        return []
+    found = []
+    for name in settled[0]["memory"]["parts"]:
+        points = [(s["counters"]["reviews"] / 1e6, s["memory"]["parts"][name]["pss"] / MB) for s in settled]
+        found.append((name, fit(points).slope))
+    return sorted(found, key=lambda row: -row[1])
+
+
 def main(path: Path) -> int:
     """Print plot and verdict; 1 when memory grows."""
     rows = (line.split() for line in path.read_text().splitlines())
@@ -81,6 +97,8 @@ def main(path: Path) -> int:
         f"PSS grows by {line.slope:+.3f} ± {2 * line.error:.3f} MB per million reviews "
         f"(at most {MOST_SLOPE} is allowed), from {settled[0][0]:.1f} to {settled[-1][0]:.1f} million"
     )
+    for name, slope in by_part(path.with_suffix(".jsonl")):
+        print(f"  {name:10} {slope:+.3f}")
     words, failed = verdict(line, points[-1][0])
     print(f"verdict: {words}")
     return int(failed)

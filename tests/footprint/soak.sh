@@ -2,7 +2,8 @@
 # Watches one daemon's memory over many reviews: soak.sh HOST BINARY LOAD REVIEWS.jsonl FILE SLICES REVIEWS_A_SLICE
 #
 # Reviews of random lengths, one request in a hundred malformed, four clients. After each slice and a pause in which the
-# daemon gives back what the burst needed, FILE gets a line: reviews so far, bytes of PSS. The daemon runs on private copies
+# daemon gives back what the burst needed, FILE gets a line: reviews so far, bytes of PSS;
+# a file beside it the daemon's own account of its parts. The daemon runs on private copies
 # of its libraries, so that neighbours that come and go change nothing.
 set -euo pipefail
 host=$1 binary=$2 load=$3 reviews=$4 file=$5 slices=$6 slice=$7
@@ -39,9 +40,11 @@ stop
 private_libraries "$host" "$binary" "$folder/log" "$folder"
 start
 : >"$file"
+: >"${file%.tsv}.jsonl"
 for i in $(seq "$slices"); do
 	"$load" -n "$slice" -c 4 -w 16 -r -m 10 -s "$i" "$folder/s" "$reviews" >"$folder/load" || { cat "$folder/load" >&2; exit 1; }
 	printf '%d\t%d\n' $((i * slice)) "$(at_rest)" >>"$file"
+	"$load" -q '{"op":"stats"}' "$folder/s" >>"${file%.tsv}.jsonl"
 	[ $((i % 10)) -ne 0 ] || echo "soak: $((i * slice)) reviews, PSS $(tail -1 "$file" | cut -f2) bytes"
 done
 stop
