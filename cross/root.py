@@ -33,7 +33,7 @@ PACKAGES = [
 UNWANTED = ["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*"]
 # What a board under QEMU needs of its kernel's modules; a board's own kernel has far more.
 MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "ext4"]
-MODULES += ["autofs4", "binfmt_misc"]
+MODULES += ["autofs4", "binfmt_misc", "crc32c_generic"]  # ext4 asks for the last one by another name
 
 
 def tarball(architecture: Architecture, *, configured: bool = True) -> Path:

@@ -24,7 +24,7 @@ INIT = """#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /new
 /bin/busybox mount -t proc none /proc
 /bin/busybox mount -t devtmpfs none /dev
-for module in virtio_mmio virtio_pci virtio_blk ext4; do /bin/busybox modprobe $module; done
+for module in virtio_mmio virtio_pci virtio_blk crc32c_generic ext4; do /bin/busybox modprobe $module; done
 while ! /bin/busybox mount -t ext4 /dev/vda /new 2>/dev/null; do /bin/busybox sleep 0.1; done
 /bin/busybox mount --move /dev /new/dev
 /bin/busybox umount /proc
