@@ -161,9 +161,9 @@ class Parts:
 
     def wide_logits(self, offsets: Offsets, ids: Ids) -> Floats:
         """Logits of the wide part, float32[n]."""
-        sizes = np.diff(offsets)
-        if len(sizes) == 1:
+        if len(offsets) == 2:
             return self._part(offsets, ids)
+        sizes = np.diff(offsets)
         out = np.full(len(sizes), self._empty, np.float32)
         some = sizes > 0  # TFLite's SEGMENT_SUM knows no empty segments
         offsets = np.append(offsets[:1], offsets[1:][some])
