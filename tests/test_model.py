@@ -90,7 +90,7 @@ def test_no_reviews(model: Model, extract: Extractor) -> None:
 
 
 def test_extreme_logits_do_not_overflow() -> None:
-    calibration = (np.float32(0.5), np.float32(0))
+    calibration = (0.5, 0.0)
     assert _logistic(np.array([-1e6, 1e6], np.float32), calibration).tolist() == [0.0, 1.0]
 
 

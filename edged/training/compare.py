@@ -54,8 +54,9 @@ def _shipped(training: Training, path: Path) -> dict[str, Floats]:
 def _recipes(training: Training) -> dict[str, Floats]:
     """Logits of the recipes on the validation reviews."""
     gated = training.stage("plain gated", lambda: _plain(training))
-    teacher = training.network(training.teacher)
-    cnn = training.stage("teacher on val", lambda: deep.logits(teacher, training.windows("val")))
+    cnn = training.stage(
+        "teacher on val", lambda: deep.logits(training.network(training.teacher), training.windows("val"))
+    )
     return {
         "TF-IDF(1,2) + logistic regression, float": training.stage("TF-IDF", lambda: _tfidf(training)),
         "linear over 150k n-grams, float": gated["linear"],
