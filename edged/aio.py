@@ -55,7 +55,6 @@ class AsyncClient:
         self._closed = False
         self._waiters: dict[int, asyncio.Future[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._something_due = asyncio.Event()
 
     @property
     def endpoint(self) -> str:
@@ -202,6 +201,7 @@ class AsyncClient:
 
     def _connect(self) -> None:
         self._socket, self._monitor = self._connection.open(self._context)
+        self._something_due = asyncio.Event()  # made here: before Python 3.10 it belongs to the running loop
         self._tasks = [
             asyncio.create_task(self._guard(work)) for work in (self._send(), self._receive(), self._watch())
         ]

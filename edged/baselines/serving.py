@@ -75,7 +75,10 @@ def notify(state: str) -> None:
     except ImportError:
         logging.getLogger("edged.baselines").warning("systemd-python is missing: no readiness for systemd")
         return
-    systemd.daemon.notify(state)
+    try:
+        systemd.daemon.notify(state)
+    except OSError as error:
+        logging.getLogger("edged.baselines").warning("cannot tell systemd %s: %s", state, error)
 
 
 def log_to_journal_or_stderr(name: str) -> None:
