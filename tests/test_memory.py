@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
@@ -14,7 +15,7 @@ import pytest
 import zmq
 
 from edged.client import Client
-from tests.daemon import BINARY, Daemon
+from tests.daemon import BINARY, ROOT, Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,6 +171,28 @@ def test_connections_are_estimated_for_zeromq(make_daemon: Callable[..., Daemon]
     rows = [stats["memory"]["parts"]["c_heap"] for stats in (before, after)]
     estimated = rows[1]["estimated"]["zeromq"] - rows[0]["estimated"]["zeromq"]
     assert estimated == pytest.approx(rows[1]["pss"] - rows[0]["pss"], rel=0.15)
+
+
+COUNTS = """
+import gc, json, sys
+from edged.embedded import entry
+entry.load(json.dumps({"model": sys.argv[1]}).encode())
+gc.disable()
+for _ in range(5):
+    entry.memory(b"")
+before = sys.getallocatedblocks()
+for _ in range(100):
+    entry.memory(b"")
+print(sys.getallocatedblocks() - before)
+"""
+
+
+def test_the_report_leaves_nothing_behind() -> None:
+    """Asking Python for its memory a hundred times takes none, also while the collector rests."""
+    model = ROOT / "edged" / "models" / "edged.tflite"
+    command = [sys.executable, "-c", COUNTS, model]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    assert int(printed.stdout) < 200, "it was 700 when a list held itself"
 
 
 def test_numpys_lazy_parts_stay_whole_for_handlers(make_daemon: Callable[..., Daemon]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium")
 SLOW = (
-    "import time\ndef process_batch(texts):\n    time.sleep(4)\n    return [('positive', 1.0)] * len(texts)\n"
+    "import time\ndef process_batch(texts):\n    time.sleep(9)\n    return [('positive', 1.0)] * len(texts)\n"
 )
 
 
@@ -118,13 +118,13 @@ def test_health_and_readiness_never_wait_for_a_batch(make_daemon: Callable[..., 
         slow = threading.Thread(target=client.classify, args=("wine",))
         slow.start()
         for path in ("/healthz", "/readyz", "/metrics", "/stats"):
-            assert web.get(path, timeout=2)[0] == 200, path
+            assert web.get(path, timeout=5)[0] == 200, path
         assert slow.is_alive(), "the batch ended too soon for this test to mean anything"
         daemon.signal(signal.SIGTERM)
-        while web.get("/readyz", timeout=2)[0] == 200:
+        while web.get("/readyz", timeout=5)[0] == 200:
             pass
-        assert web.get("/readyz", timeout=2)[2] == "the daemon is draining\n"
-        assert web.get("/healthz", timeout=2)[0] == 200
+        assert web.get("/readyz", timeout=5)[2] == "the daemon is draining\n"
+        assert web.get("/healthz", timeout=5)[0] == 200
         slow.join()
     assert daemon.wait() == 0
 

@@ -2,9 +2,8 @@
 # Watches one daemon's memory over many reviews: soak.sh HOST BINARY LOAD REVIEWS.jsonl FILE SLICES REVIEWS_A_SLICE
 #
 # Reviews of random lengths, one request in a hundred malformed, four clients. After each slice and a pause in which the
-# daemon gives back what the burst needed, FILE gets a line: reviews so far, bytes of PSS;
-# a file beside it the daemon's own account of its parts. The daemon runs on private copies
-# of its libraries, so that neighbours that come and go change nothing.
+# daemon gives back what the burst needed, FILE gets a line: reviews so far, bytes of PSS; FILE with the ending jsonl, the
+# daemon's own account. It runs on private copies of its libraries, so that neighbours that come and go change nothing.
 set -euo pipefail
 host=$1 binary=$2 load=$3 reviews=$4 file=$5 slices=$6 slice=$7
 folder=$(mktemp -d /tmp/edged.XXXXXX)
@@ -13,7 +12,7 @@ trap '[ -z "$daemon" ] || kill $daemon 2>/dev/null || true; rm -rf "$folder"' EX
 . "$(dirname "$0")/private.sh"
 
 start() {
-	"$binary" --embed "$host" ${libpython:+--libpython "$libpython"} --endpoints "ipc://$folder/s" --log-format json 2>"$folder/log" &
+	"$binary" --embed "$host" ${libpython:+--libpython "$libpython"} --endpoints "ipc://$folder/s" --log-format json --stats-interval 1s 2>"$folder/log" &
 	daemon=$!
 	until grep -q '"event":"ready"' "$folder/log"; do
 		kill -0 $daemon 2>/dev/null || { cat "$folder/log" >&2; exit 1; }
