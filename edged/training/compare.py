@@ -91,7 +91,7 @@ def _tfidf(training: Training) -> Floats:
     polar, label, weight = _polar(training)
     texts: Any = training.reviews["train"].pick(polar).texts
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    model = LogisticRegression(C=10, max_iter=200)
+    model = LogisticRegression(C=10, max_iter=60)
     model.fit(vectorizer.fit_transform(texts), label, sample_weight=weight)
     logits: Floats = model.decision_function(vectorizer.transform(training.reviews["val"].texts))
     return logits.astype(np.float32)
