@@ -206,6 +206,8 @@ func TestMetaCallIsFound(t *testing.T) {
 		"conf/global.json = {}", "conf/py_loader.json = {\"dependencies\":{\"python\":[\"/usr/lib/libpython3.11.so.1.0\"]}}")
 	library := filepath.Join(folder, "metacall/lib/libmetacall.so")
 	none := func(string) string { return "" }
+	installed := metacallFolders
+	t.Cleanup(func() { metacallFolders = installed }) // the tests that follow want the real one
 	metacallFolders = nil
 	if found, err := LocateMetaCall(library, none); err != nil || found != library {
 		t.Errorf("configured: %s, %v", found, err)
