@@ -190,7 +190,7 @@ print(sys.getallocatedblocks() - before)
 def test_the_report_leaves_nothing_behind() -> None:
     """Asking Python for its memory a hundred times takes none, also while the collector rests."""
     model = ROOT / "edged" / "models" / "edged.tflite"
-    command = [sys.executable, "-c", COUNTS, model]
+    command = [sys.executable, "-c", COUNTS, str(model)]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
     assert int(printed.stdout) < 200, "it was 700 when a list held itself"
 
