@@ -75,7 +75,8 @@ page: build ## Look at the status page in headless Chromium; leaves build/page.p
 # What the reviews come from: the large set where EDGED_DATA has it, else the sample that ships with edged.
 LOAD_REVIEWS = $(firstword $(wildcard $(EDGED_DATA)/wine-10k.jsonl.gz) edged/sample/wine.jsonl.gz)
 HOSTS = cpython $(if $(wildcard $(or $(EDGED_METACALL_LIB),/usr/local/lib/libmetacall.so /gnu/lib/libmetacall.so)),metacall)
-export EDGED_PYTHON := $(CURDIR)/.venv/bin/python
+# For the measured daemons alone: exported to all, it would hide what a configuration says.
+footprint soak: export EDGED_PYTHON := $(CURDIR)/.venv/bin/python
 build/load: tests/footprint/load.c | build
 	@gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
 build/footprint/reviews.jsonl: $(LOAD_REVIEWS)

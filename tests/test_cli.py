@@ -28,8 +28,9 @@ EDGECTL = [sys.executable, "-m", "edged.cli"]
 def edgectl(
     *arguments: object, endpoint: str | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **variables}
-    environment.pop("EDGED_ENDPOINT", None)
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("EDGED_")
+    } | variables
     if endpoint is not None:
         environment["EDGED_ENDPOINT"] = endpoint
     command = [*EDGECTL, *map(str, arguments)]
