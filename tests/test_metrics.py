@@ -85,6 +85,13 @@ def test_prometheus_reads_the_metrics(served: Daemon) -> None:
         for name, labels, value in found["edged_stage_duration_seconds"]
         if name.endswith("_bucket") and labels["stage"] == "total"
     ]
+    stages = {
+        labels["stage"]: value
+        for name, labels, value in found["edged_stage_duration_seconds"]
+        if name.endswith("_count")
+    }
+    assert set(stages) == {"queue", "features", "inference", "batch", "reply", "total"}
+    assert stages["reply"] == stages["total"] == 1.0, "one request of one client: one batch, one reply"
     assert buckets == sorted(buckets)
     assert [value for _, value in buckets] == sorted(value for _, value in buckets)
     assert buckets[-1] == (float("inf"), 1.0)

@@ -28,6 +28,7 @@ STAGES = {
     "features": "features",
     "inference": "inference",
     "batch": "batch",
+    "reply": "reply",
     "total": "in all",
 }
 

@@ -14,6 +14,7 @@ type batch struct {
 	parts   []part
 	bytes   int
 	took    time.Duration
+	back    time.Duration // when the runner was done
 }
 
 // part is a run of reviews of one request within a batch.
@@ -113,7 +114,8 @@ func (p *batch) run(runner Runner, clock func() time.Duration) {
 	} else if fault != nil {
 		p.parts[0].fault = fault
 	}
-	p.took = clock() - start
+	p.back = clock()
+	p.took = p.back - start
 }
 
 // collect gives results back to their requests and answers those that are complete.
@@ -122,6 +124,9 @@ func (b *Batcher) collect(p *batch, now time.Duration) {
 	b.Counters.BatchSize.Record(uint64(len(p.texts)))
 	b.Counters.Run.Observe(p.took)
 	b.rate.observe(len(p.texts), p.bytes, p.took)
+	if b.back == 0 {
+		b.back = p.back
+	}
 	at := 0
 	for i := range p.parts {
 		part := &p.parts[i]

@@ -54,6 +54,7 @@ type Counters struct {
 	BatchSize counters.Histogram // reviews
 	Queue     counters.Histogram // admission to batch
 	Run       counters.Histogram // one batch, features and inference
+	Reply     counters.Histogram // a batch's results to its replies' being sent
 	Total     counters.Histogram // admission to reply
 
 	QueueReviews counters.Gauge // waiting, as Step left them
@@ -76,6 +77,7 @@ type Batcher struct {
 	draining bool
 	canary   *request
 	replies  []reply
+	back     time.Duration // when the first batch came back whose replies have not been sent; 0: none
 	spare    spare
 }
 

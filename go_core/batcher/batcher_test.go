@@ -68,7 +68,7 @@ type answer struct {
 }
 
 func (b *bench) replies() (all []answer) {
-	b.Flush(func(peer, envelope, body []byte) {
+	b.Flush(func() time.Duration { return b.now }, func(peer, envelope, body []byte) {
 		if string(envelope) != "envelope of "+string(peer) {
 			b.t.Errorf("envelope %q went to %q", envelope, peer)
 		}
@@ -366,16 +366,46 @@ func TestRetryAfterFollowsTheRate(t *testing.T) {
 	}
 }
 
+// Reply is one batch's way from its results to the last of its replies, and nothing else: neither what only answers a
+// refusal nor a batch that completes no request.
+func TestTheReplyStageIsTimed(t *testing.T) {
+	o := options()
+	o.MaxBatchSize = 2
+	b := newBench(t, o)
+	flush := func() int {
+		return b.Flush(func() time.Duration { return b.now }, func(_, _, _ []byte) { b.now += time.Millisecond })
+	}
+	b.receive("alice", `{"id":"nonsense`)
+	if flush() != 1 || b.Counters.Reply.Snapshot().Count != 0 {
+		t.Error("a refusal counted as a batch's reply")
+	}
+	b.receive("alice", classify(1, 3, "a"))
+	b.receive("bob", classify(2, 1, "b"))
+	b.Step(b.now)
+	b.now += time.Second
+	if flush() != 0 || b.Counters.Reply.Snapshot().Count != 0 {
+		t.Error("a batch without a complete request counted")
+	}
+	b.Step(b.now)
+	if sent := flush(); sent != 2 {
+		t.Fatalf("%d replies, want 2", sent)
+	}
+	if s := b.Counters.Reply.Snapshot(); s.Count != 1 || s.Sum != uint64(2*time.Millisecond) {
+		t.Errorf("counted %d, %d ns in all, want 1 of 2 ms", s.Count, s.Sum)
+	}
+}
+
 func TestHotPathAllocatesNothing(t *testing.T) {
 	o := options()
 	b := New(o)
-	b.UseInline(still{}, func() time.Duration { return 1 })
+	clock := func() time.Duration { return 1 }
+	b.UseInline(still{}, clock)
 	peer, body := []byte("peer"), []byte(`{"id":"1","text":"Bright cherry, long finish."}`)
 	send := func(_, _, _ []byte) {}
 	once := func() {
 		b.Receive(1, peer, nil, body, nil)
 		b.Step(1)
-		b.Flush(send)
+		b.Flush(clock, send)
 	}
 	once()
 	if n := testing.AllocsPerRun(200, once); n != 0 {
@@ -395,13 +425,14 @@ func (still) Run(_ [][]byte, results []protocol.Result) error {
 
 func BenchmarkRequest(b *testing.B) {
 	batcher := New(options())
-	batcher.UseInline(still{}, func() time.Duration { return 1 })
+	clock := func() time.Duration { return 1 }
+	batcher.UseInline(still{}, clock)
 	peer, body := []byte("peer"), []byte(`{"id":"1","text":"`+strings.Repeat("Cherry. ", 12)+`"}`)
 	b.ReportAllocs()
 	for b.Loop() {
 		batcher.Receive(1, peer, nil, body, nil)
 		batcher.Step(1)
-		batcher.Flush(func(_, _, _ []byte) {})
+		batcher.Flush(clock, func(_, _, _ []byte) {})
 	}
 }
 

@@ -1,6 +1,10 @@
 package batcher
 
-import "edged/protocol"
+import (
+	"time"
+
+	"edged/protocol"
+)
 
 // reply is one answer on its way to the socket.
 type reply struct{ peer, envelope, body []byte }
@@ -75,8 +79,8 @@ func (b *Batcher) newReply(peer, envelope []byte) reply {
 func (b *Batcher) push(out reply) { b.replies = append(b.replies, out) }
 
 // Flush hands every waiting reply to send, in order, and returns how many there were. send
-// must not keep its arguments.
-func (b *Batcher) Flush(send func(peer, envelope, body []byte)) int {
+// must not keep its arguments; clock tells when they are gone.
+func (b *Batcher) Flush(clock func() time.Duration, send func(peer, envelope, body []byte)) int {
 	s := &b.spare
 	for i := range b.replies {
 		out := b.replies[i]
@@ -89,5 +93,9 @@ func (b *Batcher) Flush(send func(peer, envelope, body []byte)) int {
 	}
 	sent := len(b.replies)
 	b.replies = b.replies[:0]
+	if b.back != 0 && sent > 0 {
+		b.Counters.Reply.Observe(clock() - b.back)
+	}
+	b.back = 0
 	return sent
 }

@@ -43,6 +43,7 @@ func (d *Daemon) newDocument() *stats.Document {
 	s.Latency("features", &d.stages.Features)
 	s.Latency("inference", &d.stages.Inference)
 	s.Latency("batch", &b.Run)
+	s.Latency("reply", &b.Reply)
 	s.Latency("total", &b.Total)
 	s.Sizes("batch_reviews", "Reviews in a batch.", &b.BatchSize)
 	s.Gauge("queue", "reviews", "Reviews waiting.", b.QueueReviews.Load)

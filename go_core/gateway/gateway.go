@@ -25,7 +25,7 @@ type Core interface {
 	Receive(now time.Duration, peer, envelope, body []byte, refusal *protocol.Error)
 	Step(now time.Duration)
 	Wait(now time.Duration) time.Duration
-	Flush(send func(peer, envelope, body []byte)) int
+	Flush(clock func() time.Duration, send func(peer, envelope, body []byte)) int
 	Hold(peer []byte, bytes int64)
 	Release(peer []byte, bytes int64)
 	Full() bool

@@ -44,7 +44,7 @@ func (e *echo) Release(_ []byte, n int64)        { e.held.Add(-n) }
 func (e *echo) Full() bool                       { return e.held.Load() > 1<<20 }
 func (e *echo) Drain()                           { e.draining = true }
 func (e *echo) Drained() bool                    { return true }
-func (e *echo) Flush(send func(peer, envelope, body []byte)) int {
+func (e *echo) Flush(_ func() time.Duration, send func(peer, envelope, body []byte)) int {
 	n := len(e.waiting)
 	for _, w := range e.waiting {
 		send(w[0], w[1], w[2])

@@ -46,7 +46,7 @@ func (g *Gateway) Serve(core Core) (drained bool, err error) {
 			return false, err
 		}
 		core.Step(g.now)
-		sent := core.Flush(g.send)
+		sent := core.Flush(g.options.Clock, g.send)
 		if got > 0 || sent > 0 {
 			continue
 		}
