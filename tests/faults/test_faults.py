@@ -6,6 +6,7 @@ The short form is part of `make test`; `make faults` (EDGED_FAULTS=long) does ea
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shutil
 import signal
@@ -22,13 +23,16 @@ import zmq
 
 import edged
 from edged import Client
-from tests.faults.load import ECHO, Load
+from tests.faults.load import ECHO
 from tests.faults.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.daemon import Daemon
+    from tests.faults.load import Load
+
+    Loader = Callable[..., Load]
 
 LONG = os.environ.get("EDGED_FAULTS") == "long"
 MODEL = Path(edged.__file__).parent / "models" / "edged.tflite"
@@ -49,17 +53,18 @@ def echo(make_daemon: Callable[..., Daemon]) -> Daemon:
     return daemon
 
 
-def test_sigkill_with_restart(echo: Daemon) -> None:
-    with Supervisor(echo) as supervisor, Load(echo.endpoint) as load:
+def test_sigkill_with_restart(echo: Daemon, under_load: Loader) -> None:
+    with Supervisor(echo) as supervisor, under_load(echo.endpoint) as load:
         for done in rounds(10, 1000):
+            time.sleep(random.random() / 20)  # in any phase of a call
             echo.signal(signal.SIGKILL)
             supervisor.ended(done + 1)
             load.progress()
     assert set(supervisor.codes) == {-signal.SIGKILL}
 
 
-def test_sigstop_and_sigcont(echo: Daemon) -> None:
-    with echo.start(), Load(echo.endpoint) as load:
+def test_sigstop_and_sigcont(echo: Daemon, under_load: Loader) -> None:
+    with echo.start(), under_load(echo.endpoint) as load:
         for _ in rounds(3, 50):
             echo.signal(signal.SIGSTOP)
             time.sleep(0.5)
@@ -67,8 +72,8 @@ def test_sigstop_and_sigcont(echo: Daemon) -> None:
             load.progress()
 
 
-def test_sigterm_drain(echo: Daemon) -> None:
-    with Supervisor(echo) as supervisor, Load(echo.endpoint) as load:
+def test_sigterm_drain(echo: Daemon, under_load: Loader) -> None:
+    with Supervisor(echo) as supervisor, under_load(echo.endpoint) as load:
         for done in rounds(5, 200):
             echo.signal(signal.SIGTERM)
             supervisor.ended(done + 1)
@@ -76,9 +81,9 @@ def test_sigterm_drain(echo: Daemon) -> None:
     assert set(supervisor.codes) == {0}
 
 
-def test_socket_file_removed(echo: Daemon) -> None:
+def test_socket_file_removed(echo: Daemon, under_load: Loader) -> None:
     """Who is connected stays so; whoever comes is served after the next restart."""
-    with Supervisor(echo) as supervisor, Load(echo.endpoint) as load:
+    with Supervisor(echo) as supervisor, under_load(echo.endpoint) as load:
         for done in rounds(2, 50):
             Path(echo.endpoint.removeprefix("ipc://")).unlink()
             load.progress()
@@ -89,11 +94,11 @@ def test_socket_file_removed(echo: Daemon) -> None:
                 assert newcomer.classify("new").label == "new"
 
 
-def test_disk_full_for_the_log(echo: Daemon) -> None:
+def test_disk_full_for_the_log(echo: Daemon, under_load: Loader) -> None:
     with Path("/dev/full").open("wb") as full:
         echo.settings["log_level"] = "debug"
         echo.process = subprocess.Popen(echo.command(), stderr=full, stdout=full, env=echo.env)
-        with Load(echo.endpoint) as load, Client(echo.endpoint) as client:
+        with under_load(echo.endpoint) as load, Client(echo.endpoint) as client:
             for _ in rounds(20, 500):
                 with pytest.raises(edged.errors.EdgedError):
                     client.classify(["x"] * 5000)
@@ -102,11 +107,11 @@ def test_disk_full_for_the_log(echo: Daemon) -> None:
         assert echo.process.wait(30) == 0
 
 
-def test_clients_killed_mid_request(echo: Daemon) -> None:
+def test_clients_killed_mid_request(echo: Daemon, under_load: Loader) -> None:
     program = (
         f"from edged import Client\nc = Client({echo.endpoint!r})\nwhile 1: c.classify(['x' * 500] * 100)\n"
     )
-    with echo.start(), Load(echo.endpoint) as load:
+    with echo.start(), under_load(echo.endpoint) as load:
         for _ in rounds(3, 50):
             victims = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
             time.sleep(0.4)
@@ -116,8 +121,8 @@ def test_clients_killed_mid_request(echo: Daemon) -> None:
             load.progress()
 
 
-def test_a_client_that_never_reads(echo: Daemon) -> None:
-    with echo.start(), Load(echo.endpoint) as load, ExitStack() as stack:
+def test_a_client_that_never_reads(echo: Daemon, under_load: Loader) -> None:
+    with echo.start(), under_load(echo.endpoint) as load, ExitStack() as stack:
         for _ in rounds(2, 20):
             deaf: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
             stack.callback(deaf.close, 0)
@@ -128,12 +133,12 @@ def test_a_client_that_never_reads(echo: Daemon) -> None:
             load.progress()
 
 
-def test_half_open_tcp(make_daemon: Callable[..., Daemon]) -> None:
+def test_half_open_tcp(make_daemon: Callable[..., Daemon], under_load: Loader) -> None:
     daemon = make_daemon()
     daemon.handler(ECHO)
     port = free_port()
     daemon.settings["endpoints"] = [f"tcp://127.0.0.1:{port}"]
-    with daemon.start(), Load(f"tcp://127.0.0.1:{port}") as load, ExitStack() as stack:
+    with daemon.start(), under_load(f"tcp://127.0.0.1:{port}") as load, ExitStack() as stack:
         for _ in rounds(3, 50):
             for _ in range(20):
                 half = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -150,7 +155,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_wrong_keys_in_a_loop(make_daemon: Callable[..., Daemon]) -> None:
+def test_wrong_keys_in_a_loop(make_daemon: Callable[..., Daemon], under_load: Loader) -> None:
     daemon = make_daemon()
     daemon.handler(ECHO)
     server_public, server_secret = (key.decode() for key in zmq.curve_keypair())
@@ -171,7 +176,7 @@ def test_wrong_keys_in_a_loop(make_daemon: Callable[..., Daemon]) -> None:
         "curve.clients": str(clients),
     }
     known = (client_public, client_secret)
-    with daemon.start(), Load(endpoint, server_key=server_public, client_key=known) as load:
+    with daemon.start(), under_load(endpoint, server_key=server_public, client_key=known) as load:
         for _ in rounds(10, 300):
             public, secret = zmq.curve_keypair()
             stranger = (public.decode(), secret.decode())
@@ -184,10 +189,10 @@ def test_wrong_keys_in_a_loop(make_daemon: Callable[..., Daemon]) -> None:
     assert daemon.log.count("handshake_denied") <= 40, "a flood of wrong keys fills the log"
 
 
-def test_file_descriptors_exhausted(echo: Daemon) -> None:
+def test_file_descriptors_exhausted(echo: Daemon, under_load: Loader) -> None:
     """Where libzmq 4.3.4 has no descriptor left to accept with, it aborts: a restart, and nothing lost."""
     path = echo.endpoint.removeprefix("ipc://")
-    with Supervisor(echo) as supervisor, Load(echo.endpoint) as load:
+    with Supervisor(echo) as supervisor, under_load(echo.endpoint) as load:
         for _ in rounds(2, 20):
             used = len(list(Path(f"/proc/{echo.pid}/fd").iterdir()))
             resource.prlimit(echo.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
@@ -203,17 +208,19 @@ def test_file_descriptors_exhausted(echo: Daemon) -> None:
     assert set(supervisor.codes) <= {-signal.SIGABRT}
 
 
-def test_memory_limit_near(make_daemon: Callable[..., Daemon]) -> None:
+def test_memory_limit_near(make_daemon: Callable[..., Daemon], under_load: Loader) -> None:
     """A budget far too small for the load sheds it with busy; callers that retry still get everything."""
     daemon = make_daemon(
         queue_reviews=64, client_reviews=16, max_reviews=16, queue_bytes="64KiB", client_bytes="16KiB"
     )
     daemon.handler(ECHO)
-    with daemon.start(), Load(daemon.endpoint, clients=32) as load:
+    with daemon.start(), under_load(daemon.endpoint, clients=32) as load:
         load.progress(500 if not LONG else 50_000)
 
 
-def test_the_model_file_is_replaced_while_it_serves(make_daemon: Callable[..., Daemon]) -> None:
+def test_the_model_file_is_replaced_while_it_serves(
+    make_daemon: Callable[..., Daemon], under_load: Loader
+) -> None:
     daemon = make_daemon()
     path = daemon.folder / "model.tflite"
     shutil.copy(MODEL, path)
@@ -233,19 +240,19 @@ def test_the_model_file_is_replaced_while_it_serves(make_daemon: Callable[..., D
             assert client.classify("A lovely wine.") == before
 
 
-def test_slow_handler(echo: Daemon) -> None:
+def test_slow_handler(echo: Daemon, under_load: Loader) -> None:
     Path(echo.settings["handler"]).write_text(
         "import random, time\n"
         "def process_batch(texts):\n"
         "    time.sleep(random.choice([0, 0, 0.3]))\n"
         "    return [(text, 0.5) for text in texts]\n"
     )
-    with echo.start(), Load(echo.endpoint) as load:
+    with echo.start(), under_load(echo.endpoint) as load:
         load.progress(100 if not LONG else 2000)
 
 
 @pytest.mark.parametrize("way", ["os._exit(3)", "ctypes.string_at(0)", "time.sleep(600)"])
-def test_crashing_handler(echo: Daemon, way: str) -> None:
+def test_crashing_handler(echo: Daemon, way: str, under_load: Loader) -> None:
     """It ends once in a while, in each of the ways a handler can take the process along."""
     echo.settings["handler_timeout"] = "400ms"
     Path(echo.settings["handler"]).write_text(
@@ -257,7 +264,7 @@ def test_crashing_handler(echo: Daemon, way: str) -> None:
     )
     # Of a call that hangs, the daemon still says internal before it ends.
     expected = (edged.errors.InternalError,)
-    with Supervisor(echo) as supervisor, Load(echo.endpoint, expected=expected) as load:
+    with Supervisor(echo) as supervisor, under_load(echo.endpoint, expected=expected) as load:
         supervisor.ended(2 if not LONG else 100, timeout=120 if not LONG else 3000)
         load.progress()
     assert 0 not in supervisor.codes
