@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cross import CrossError
 from cross.architectures import cache
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ SUITE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-class ArchiveError(Exception):
+class ArchiveError(CrossError):
     """The archive can't give what was asked for; the message says what to do."""
 
 

@@ -5,7 +5,6 @@ The result depends on the sources, the pinned packages and the two compilers, no
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -13,16 +12,17 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from cross.architectures import ARCHITECTURES, ROOT, Architecture
-from cross.archive import ArchiveError
-from cross.gate import Rules, inspect
-from cross.sysroot import LOCK, install, read_lock
+from cross import CrossError, sysroot
+from cross.architectures import ROOT, Architecture
+from cross.command import Command
+from cross.gate import Rules
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
 
-class ToolError(Exception):
+class ToolError(CrossError):
     """A compiler is missing or failed; the message says what to do."""
 
 
@@ -47,9 +47,9 @@ def environment(architecture: Architecture, pkgconfig: Path | None = None) -> di
     if shutil.which(architecture.compiler) is None:
         package = f"gcc-{architecture.triplet.replace('_', '-')}"
         raise ToolError(f"{architecture.compiler} is missing: apt-get install {package}")
-    sysroot = architecture.sysroot
+    root = architecture.sysroot
     # cgo's objects must name neither the sysroot's folder nor that of the sources.
-    flags = f"--sysroot={sysroot} -O2 -g0 -ffile-prefix-map={sysroot}= -ffile-prefix-map={ROOT}=edged"
+    flags = f"--sysroot={root} -O2 -g0 -ffile-prefix-map={root}= -ffile-prefix-map={ROOT}=edged"
     if pkgconfig:
         # Go's build cache doesn't see what pkg-config says, so the flags tell the two libzmqs apart.
         flags += " -DZMQ_STATIC=1"
@@ -61,9 +61,9 @@ def environment(architecture: Architecture, pkgconfig: Path | None = None) -> di
         "CXX": architecture.compiler.replace("gcc", "g++"),
         "CGO_CFLAGS": flags,
         "CGO_CXXFLAGS": flags,
-        "CGO_LDFLAGS": f"--sysroot={sysroot} -Wl,-z,relro,-z,now",
-        "PKG_CONFIG_SYSROOT_DIR": "" if pkgconfig else str(sysroot),
-        "PKG_CONFIG_LIBDIR": str(pkgconfig or sysroot / "usr/lib" / architecture.triplet / "pkgconfig"),
+        "CGO_LDFLAGS": f"--sysroot={root} -Wl,-z,relro,-z,now",
+        "PKG_CONFIG_SYSROOT_DIR": "" if pkgconfig else str(root),
+        "PKG_CONFIG_LIBDIR": str(pkgconfig or root / "usr/lib" / architecture.triplet / "pkgconfig"),
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
         # The toolchain on PATH, whatever go.mod's next version may be.
         "GOTOOLCHAIN": "local",
@@ -91,29 +91,18 @@ def build(architecture: Architecture, output: Path, release: str, pkgconfig: Pat
 
 def main() -> int:
     """Build for the architectures named and pass each binary through the gate."""
-    parser = argparse.ArgumentParser(description="Build the daemon for boards, and check what came out.")
-    parser.add_argument("architecture", nargs="*", help=f"of {', '.join(ARCHITECTURES)}; default: all")
-    parser.add_argument("--locked", action="store_true", help="fail where a pinned package vanished")
-    parser.add_argument(
+    command = Command("cross", "Build the daemon for boards, and check what came out.")
+    command.parser.add_argument("--locked", action="store_true", help="fail where a pinned package vanished")
+    command.parser.add_argument(
         "--release", default=version(), help="the version the daemon reports (default: %(default)s)"
     )
-    arguments = parser.parse_args()
-    faults = []
-    try:
-        pinned = read_lock(LOCK.read_text())
-        for name in arguments.architecture or ARCHITECTURES:
-            architecture = ARCHITECTURES[name]
-            install(architecture, pinned.get(name, []), locked=arguments.locked)
-            build(architecture, architecture.daemon, arguments.release)
-            found = inspect(architecture.daemon)
-            print(f"cross: {architecture.daemon.relative_to(ROOT)}: {found}")
-            faults += [f"{architecture.daemon}: {fault}" for fault in Rules(architecture).faults(found)]
-    except (ArchiveError, ToolError, ValueError) as error:
-        print(f"cross: {error}", file=sys.stderr)
-        return 1
-    for fault in faults:
-        print(f"cross: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+
+    def make(architecture: Architecture, arguments: argparse.Namespace) -> str:
+        sysroot.install(architecture, locked=arguments.locked)
+        build(architecture, architecture.daemon, arguments.release)
+        return f"{architecture.daemon.relative_to(ROOT)}: {Rules(architecture).check(architecture.daemon)}"
+
+    return command.run(make)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ gives another.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -15,12 +14,15 @@ import sys
 from email.utils import formatdate
 from pathlib import Path
 from textwrap import fill
+from typing import TYPE_CHECKING
 
-from cross.architectures import ARCHITECTURES, ROOT, Architecture
+from cross.architectures import ROOT, Architecture
 from cross.build import version
-from cross.manual import ManualError
+from cross.command import Command
 from cross.tree import TreeError, stage
-from cross.vendor import VendorError
+
+if TYPE_CHECKING:
+    import argparse
 
 PACKAGING = ROOT / "packaging"
 WORK = ROOT / "build" / "deb"
@@ -86,21 +88,19 @@ def package(architecture: Architecture, release: str, epoch: int) -> Path:
 
 def main() -> int:
     """Build packages into a folder."""
-    parser = argparse.ArgumentParser(description="Build Debian packages from what make cross built.")
-    parser.add_argument("architecture", nargs="*", help=f"of {', '.join(ARCHITECTURES)}; default: all")
-    parser.add_argument("--release", default=version(), help="the package's version (default: %(default)s)")
-    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder (default: dist)")
-    arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    try:
-        for name in arguments.architecture or ARCHITECTURES:
-            built = package(ARCHITECTURES[name], arguments.release, source_date())
-            target = Path(shutil.copy(built, arguments.output))
-            print(f"deb: {target}: {target.stat().st_size / 1e6:.2f} MB")
-    except (ManualError, TreeError, VendorError) as error:
-        print(f"deb: {error}", file=sys.stderr)
-        return 1
-    return 0
+    command = Command("deb", "Build Debian packages from what make cross built.")
+    command.parser.add_argument(
+        "--release", default=version(), help="the package's version (default: %(default)s)"
+    )
+    command.parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder (default: dist)")
+
+    def make(architecture: Architecture, arguments: argparse.Namespace) -> str:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        built = package(architecture, arguments.release, source_date())
+        target = Path(shutil.copy(built, arguments.output))
+        return f"{target}: {target.stat().st_size / 1e6:.2f} MB"
+
+    return command.run(make)
 
 
 if __name__ == "__main__":

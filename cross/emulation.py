@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cross import CrossError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -32,7 +34,7 @@ exec "$@" < /dev/null
 """
 
 
-class EmulationError(Exception):
+class EmulationError(CrossError):
     """Programs of another architecture can't run here; the message says what to do."""
 
 

@@ -10,6 +10,8 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
+from cross import CrossError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,6 +26,10 @@ NEWEST_GLIBC = (2, 34)
 # The C++ library of systems with that C library (manylinux_2_34).
 NEWEST_GLIBCXX = (3, 4, 29)
 LARGEST = 8 * 1000 * 1000
+
+
+class GateError(CrossError):
+    """A binary isn't fit for the board; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -139,3 +145,14 @@ class Rules:
             (found.size <= LARGEST, f"is {found.size:,} bytes, more than {LARGEST:,}"),
         ]
         return [fault for passed, fault in checks if not passed]
+
+    def check(self, path: Path) -> Binary:
+        """Read a binary that must be faultless.
+
+        Raises:
+            GateError: something is wrong with it.
+        """
+        found = inspect(path)
+        if faults := self.faults(found):
+            raise GateError(f"{path}: {'; '.join(faults)}")
+        return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cross.architectures import BUILD, Architecture
 from cross.archive import Archive, ArchiveError
-from cross.sysroot import LOCK, read_lock
+from cross.sysroot import pins
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,9 +56,7 @@ def install(architecture: Architecture) -> Path:
     """
     prefix = BUILD / "libzmq" / architecture.name
     folder = prefix / "lib" / "pkgconfig"
-    [pinned] = (
-        package for package in read_lock(LOCK.read_text())[architecture.name] if package.name == "libzmq3-dev"
-    )
+    [pinned] = (package for package in pins(architecture) if package.name == "libzmq3-dev")
     version = re.sub(r"\+b\d+$", "", pinned.version)  # a binary rebuild has the same source
     stamp = prefix / "version"
     if stamp.exists() and stamp.read_text() == version:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from cross import CrossError
 from cross.architectures import ROOT
 from edged import cli
 from edged.cli import exits
@@ -30,7 +31,7 @@ COMPLETIONS = {
 }
 
 
-class ManualError(Exception):
+class ManualError(CrossError):
     """A page can't be made; the message says what to do."""
 
 

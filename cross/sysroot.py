@@ -7,15 +7,20 @@ release; ``--locked`` makes that an error instead. ``--refresh`` writes the lock
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cross.architectures import ARCHITECTURES, Architecture, cache
+from cross import CrossError
+from cross.architectures import Architecture, cache
 from cross.archive import Archive, ArchiveError, Package
+from cross.command import Command
+
+if TYPE_CHECKING:
+    import argparse
 
 # What the daemon is linked against; libsodium's archive is for the wheels' own libzmq.
 WANTED = ["libc6-dev", "libzmq3-dev", "libsodium-dev", "libstdc++-12-dev"]
@@ -24,11 +29,15 @@ REMEDY = "make sysroots REFRESH=1 pins what the archive has now"
 HEADER = "# architecture package version SHA-256, written by: python -m cross.sysroot --refresh\n"
 
 
+class LockError(CrossError):
+    """The lock is damaged; the message says where."""
+
+
 def read_lock(text: str) -> dict[str, list[Package]]:
     """The pinned packages by architecture.
 
     Raises:
-        ValueError: a line doesn't have four fields.
+        LockError: a line doesn't have four fields.
     """
     pinned: dict[str, list[Package]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -36,7 +45,7 @@ def read_lock(text: str) -> dict[str, list[Package]]:
             continue
         fields = line.split()
         if len(fields) != 4:
-            raise ValueError(
+            raise LockError(
                 f"{LOCK.name}, line {number}: want architecture, package, version, SHA-256; got {line!r}"
             )
         pinned.setdefault(fields[0], []).append(Package(*fields[1:]))
@@ -123,39 +132,57 @@ def unpack(files: list[Path], sysroot: Path) -> None:
             path.symlink_to(f"{up}{target.relative_to('/')}")
 
 
-def install(architecture: Architecture, pinned: list[Package], *, locked: bool = False) -> Path:
-    """Make the sysroot of an architecture, unless it is there already; return its folder."""
+def pins(architecture: Architecture) -> list[Package]:
+    """What the lock pins for an architecture.
+
+    Raises:
+        LockError: a line of the lock is damaged, or none is for this architecture.
+    """
+    found = read_lock(LOCK.read_text()).get(architecture.name)
+    if not found:
+        raise LockError(f"{LOCK.name} pins nothing for {architecture.name}. {REMEDY}")
+    return found
+
+
+def install(architecture: Architecture, *, locked: bool = False) -> Path:
+    """Make the sysroot of an architecture, unless it is there already; return its folder.
+
+    Args:
+        architecture: whose.
+        locked: refuse to replace a pinned version that the archive has dropped.
+
+    Raises:
+        ArchiveError: a package can't be had.
+        LockError: the lock is damaged.
+    """
+    wanted = pins(architecture)
     stamp = architecture.sysroot.with_suffix(".stamp")
-    if stamp.exists() and stamp.read_text() == write_lock({architecture.name: pinned}):
+    if stamp.exists() and stamp.read_text() == write_lock({architecture.name: wanted}):
         return architecture.sysroot
-    if not pinned:
-        raise ArchiveError(f"{LOCK.name} pins nothing for {architecture.name}. {REMEDY}")
     stamp.unlink(missing_ok=True)
-    unpack(fetch(Archive(architecture.name), pinned, locked=locked), architecture.sysroot)
-    stamp.write_text(write_lock({architecture.name: pinned}))
+    unpack(fetch(Archive(architecture.name), wanted, locked=locked), architecture.sysroot)
+    stamp.write_text(write_lock({architecture.name: wanted}))
     return architecture.sysroot
+
+
+def refresh(architecture: Architecture) -> None:
+    """Pin what the archive has now for an architecture."""
+    others = read_lock(LOCK.read_text()) if LOCK.exists() else {}
+    LOCK.write_text(write_lock({**others, architecture.name: Archive(architecture.name).closure(WANTED)}))
 
 
 def main() -> int:
     """Make sysroots, or pin their packages anew."""
-    parser = argparse.ArgumentParser(description="Make the sysroots that cross builds use.")
-    parser.add_argument("architecture", nargs="*", help=f"of {', '.join(ARCHITECTURES)}; default: all")
-    parser.add_argument("--refresh", action="store_true", help="pin what the archive has now")
-    parser.add_argument("--locked", action="store_true", help="fail where a pinned version vanished")
-    arguments = parser.parse_args()
-    names = arguments.architecture or list(ARCHITECTURES)
-    try:
+    command = Command("cross", "Make the sysroots that cross builds use.")
+    command.parser.add_argument("--refresh", action="store_true", help="pin what the archive has now")
+    command.parser.add_argument("--locked", action="store_true", help="fail where a pinned version vanished")
+
+    def make(architecture: Architecture, arguments: argparse.Namespace) -> str:
         if arguments.refresh:
-            pinned = {name: Archive(name).closure(WANTED) for name in names}
-            LOCK.write_text(write_lock({**(read_lock(LOCK.read_text()) if LOCK.exists() else {}), **pinned}))
-        pinned = read_lock(LOCK.read_text())
-        for name in names:
-            made = install(ARCHITECTURES[name], pinned.get(name, []), locked=arguments.locked)
-            print(f"cross: sysroot {made}")
-    except (ArchiveError, ValueError) as error:
-        print(f"cross: {error}", file=sys.stderr)
-        return 1
-    return 0
+            refresh(architecture)
+        return f"sysroot {install(architecture, locked=arguments.locked)}"
+
+    return command.run(make)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from cross import manual, vendor
+from cross import CrossError, manual, vendor
 from cross.architectures import ARCHITECTURES, ROOT, Architecture
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ sys.exit(main())
 '''
 
 
-class TreeError(Exception):
+class TreeError(CrossError):
     """A part of the package is missing; the message says what to do."""
 
 

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
+from cross import CrossError
 from cross.architectures import ROOT, Architecture, cache
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 REQUIREMENT = ROOT / "packaging" / "tflite-runtime.txt"
 
 
-class VendorError(Exception):
+class VendorError(CrossError):
     """The wheel can't be had; the message says what to do."""
 
 

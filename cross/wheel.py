@@ -6,38 +6,38 @@ system it needs the C and C++ libraries alone and, at run time, libpython of the
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cross import libzmq, sysroot
+from cross import CrossError, libzmq, sysroot
 from cross.architectures import ARCHITECTURES, BUILD, ROOT, Architecture
-from cross.archive import ArchiveError
-from cross.build import ToolError, build, version
+from cross.build import build, version
+from cross.command import Command
 from cross.deb import source_date
-from cross.gate import Rules, inspect
+from cross.gate import Rules
+
+if TYPE_CHECKING:
+    import argparse
 
 # What the platform's tag promises beside the C library (PEP 600).
 ALLOWED = frozenset({"libgcc_s.so.1", "libm.so.6", "libstdc++.so.6"})
 
 
-class WheelError(Exception):
+class WheelError(CrossError):
     """The wheel can't be made; the message says why."""
 
 
 def daemon(architecture: Architecture, release: str) -> Path:
     """The daemon with libzmq linked in, checked by the gate."""
-    pinned = sysroot.read_lock(sysroot.LOCK.read_text())
-    sysroot.install(architecture, pinned.get(architecture.name, []))
+    sysroot.install(architecture)
     output = BUILD / "wheel" / architecture.name / "edged"
     build(architecture, output, release, libzmq.install(architecture))
-    faults = Rules(architecture, libraries=frozenset(), allowed=ALLOWED).faults(inspect(output))
-    if faults:
-        raise WheelError(f"{output}: {'; '.join(faults)}")
+    Rules(architecture, libraries=frozenset(), allowed=ALLOWED).check(output)
     return output
 
 
@@ -56,7 +56,8 @@ def wheel(architecture: Architecture, release: str, output: Path) -> Path:
     """Make the wheel for an architecture; return its path.
 
     Raises:
-        WheelError: the daemon isn't fit for other machines, or a tool failed.
+        GateError: the daemon isn't fit for other machines.
+        WheelError: a tool failed.
     """
     work = BUILD / "wheel" / architecture.name
     binary = daemon(architecture, release)
@@ -105,18 +106,14 @@ def run(module: str, *arguments: str) -> None:
 def main() -> int:
     """Make wheels into a folder."""
     possible = [name for name, architecture in ARCHITECTURES.items() if architecture.wheel]
-    parser = argparse.ArgumentParser(description="Make the wheels that carry the daemon.")
-    parser.add_argument("architecture", nargs="*", help=f"of {', '.join(possible)}; default: all")
-    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder (default: dist)")
-    arguments = parser.parse_args()
-    try:
-        for name in arguments.architecture or possible:
-            made = wheel(ARCHITECTURES[name], version(), arguments.output)
-            print(f"wheel: {made}: {made.stat().st_size / 1e6:.2f} MB")
-    except (ArchiveError, ToolError, WheelError) as error:
-        print(f"wheel: {error}", file=sys.stderr)
-        return 1
-    return 0
+    command = Command("wheel", "Make the wheels that carry the daemon.", possible)
+    command.parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder (default: dist)")
+
+    def make(architecture: Architecture, arguments: argparse.Namespace) -> str:
+        made = wheel(architecture, version(), arguments.output)
+        return f"{made}: {made.stat().st_size / 1e6:.2f} MB"
+
+    return command.run(make)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cross.architectures import ARCHITECTURES, ROOT, cache
+from cross.architectures import ARCHITECTURES, ROOT, Architecture, cache
 from cross.archive import Archive, ArchiveError, Package
-from cross.gate import Rules, inspect
-from cross.sysroot import LOCK, read_lock, settle, write_lock
+from cross.command import Command
+from cross.gate import GateError, Rules, inspect
+from cross.sysroot import LOCK, LockError, read_lock, settle, write_lock
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
 HOST = subprocess.run(
@@ -73,6 +75,38 @@ def test_the_gate_finds_a_program_for_another_machine(tmp_path: Path) -> None:
     assert "isn't linked to libzmq.so.5" in faults
 
 
+def test_a_program_with_faults_is_an_error_that_names_them_all(tmp_path: Path) -> None:
+    compiled(tmp_path, *GOOD[:-1], "-Wl,-rpath,/opt/lib")
+    with pytest.raises(GateError, match=r"program: isn't stripped; has a run path: /opt/lib$"):
+        Rules(ARCHITECTURES[HOST], frozenset()).check(tmp_path / "program")
+
+
+@pytest.mark.parametrize("module", ["build", "deb", "sysroot", "wheel"])
+def test_an_unknown_architecture_is_refused_by_name(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"cross.{module}", "riscv64"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "invalid choice: 'riscv64' (choose from 'amd64', 'arm64'" in done.stderr
+
+
+def test_what_goes_wrong_is_one_line_and_an_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def make(architecture: Architecture, _: argparse.Namespace) -> str:
+        if architecture.name == "armhf":
+            raise GateError("armhf/edged: isn't stripped")
+        return f"{architecture.name}/edged"
+
+    monkeypatch.setattr(sys, "argv", ["cross", "arm64", "armhf", "amd64"])
+    assert Command("cross", "Test it.").run(make) == 1
+    assert capsys.readouterr() == ("cross: arm64/edged\n", "cross: armhf/edged: isn't stripped\n")
+
+
 def test_the_lock_pins_every_architecture_and_reads_as_it_writes() -> None:
     pinned = read_lock(LOCK.read_text())
     assert set(pinned) == set(ARCHITECTURES)
@@ -81,7 +115,7 @@ def test_the_lock_pins_every_architecture_and_reads_as_it_writes() -> None:
 
 
 def test_a_damaged_lock_is_named_by_line() -> None:
-    with pytest.raises(ValueError, match="line 2: want architecture, package, version, SHA-256"):
+    with pytest.raises(LockError, match="line 2: want architecture, package, version, SHA-256"):
         read_lock("# comment\narm64 libc6 2.36\n")
 
 
