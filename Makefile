@@ -9,6 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' edged/__init__.py)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 GO_SOURCES := $(shell find go_core -type f ! -name '*_test.go' ! -path '*/testdata/*')
 ENV := .venv/python.stamp .venv/go.stamp
 
@@ -125,6 +126,17 @@ build/bench/goecho: $(wildcard tests/bench/native/goecho/*)
 
 bench: build $(BENCH) .venv/bench.stamp ## Measure everything: tests/bench/results
 	@python -m tests.bench $(BENCH_OPTIONS)
+
+# The packages that every review passes through, and what was kept of them.
+HOT_PATH := ./protocol ./features ./batcher ./counters ./model
+KEPT := tests/bench/results/go.txt
+bench-go: $(ENV) .venv/bin/benchstat ## Measure the hot path in Go beside what was kept; KEEP=1 keeps the new
+	@mkdir -p build/bench
+	@cd go_core && go test -run none -bench . -benchmem -benchtime 0.3s -count 6 $(HOT_PATH) | tee ../build/bench/go.txt
+	@[ ! -e $(KEPT) ] || benchstat kept=$(KEPT) new=build/bench/go.txt
+	@$(if $(KEEP),cp build/bench/go.txt $(KEPT))
+.venv/bin/benchstat: Makefile | $(ENV)
+	@GOBIN=$(CURDIR)/.venv/bin go install $(BENCHSTAT)
 
 PEERS := .venv-peers/stamp .venv-mlserver/stamp
 .venv-peers/stamp: tests/bench/peers/requirements.txt
