@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from pathlib import Path
 
@@ -39,6 +40,10 @@ def predict(model: Model, rows: Rows) -> list[float]:
 
 def test_the_file_holds_everything_and_is_small_enough() -> None:
     assert SHIPPED.stat().st_size <= 4 << 20
+    assert (
+        f"SHA-256: `{hashlib.sha256(SHIPPED.read_bytes()).hexdigest()}`"
+        in SHIPPED.with_suffix(".md").read_text()
+    )
     assert {"edged.json", "edged.ngrams", "edged.words"} <= read_metadata(SHIPPED.read_bytes()).keys()
 
 

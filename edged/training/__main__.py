@@ -68,7 +68,7 @@ def _train(args: argparse.Namespace) -> None:
     file = training.finished(report)
     args.out.write_bytes(file)
     more = {"Beside other recipes": _COMPARED + compare.table(training, args.out)} if args.compare else {}
-    args.out.with_suffix(".md").write_text(card.card(description, report, curve, len(file), more), "utf-8")
+    args.out.with_suffix(".md").write_text(card.card(description, report, curve, file, more), "utf-8")
     plots.reliability(cases, args.out.with_name("reliability.png"))
     plots.cascade(curve, description["cascade"]["share"], args.out.with_name("cascade.png"))
     plots.learning(training.losses, args.out.with_name("learning.png"))
