@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import shutil
 import subprocess
 import sys
@@ -14,35 +12,22 @@ import pytest
 
 from cross.architectures import ARCHITECTURES, ROOT
 from cross.build import environment
-from edged import Client, Prediction
-from edged.sample import WINE
-from tests.daemon import Daemon
+from edged import Client
+from tests import scores
 from tests.emulated import Root, reason
 
 REASON = reason()
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800), pytest.mark.skipif(bool(REASON), reason=REASON)]
 ARM = pytest.mark.parametrize("name", ["arm64", "armhf"])
-CLOSE = 0.001
 # Those that need neither an interpreter nor a whole daemon, which the other tests start.
 GO_PACKAGES = ["batcher", "config", "counters", "features", "gateway", "memory", "model", "protocol"]
 EMULATORS = {"arm64": "qemu-aarch64-static", "armhf": "qemu-arm-static"}
 
 
-def positive(prediction: Prediction) -> float:
-    """The probability of "positive"."""
-    return prediction.score if prediction.label == "positive" else 1 - prediction.score
-
-
 @ARM
 def test_the_packages_daemon_scores_as_this_machine_s(name: str) -> None:
-    with gzip.open(WINE, "rt", encoding="utf-8") as lines:
-        reviews = [json.loads(line)["text"] for line in lines][:200]
-    here = Daemon()
-    try:
-        with Client(here.start().endpoint, timeout=60) as client:
-            expected = [*client.classify_many(reviews)]
-    finally:
-        here.close()
+    reviews = scores.reviews()[:200]
+    expected = scores.here(reviews)
     with tempfile.TemporaryDirectory(prefix="emu", dir="/tmp") as folder:
         subprocess.run([sys.executable, "-m", "cross.build", name], cwd=ROOT, check=True)
         subprocess.run([sys.executable, "-m", "cross.deb", name, "--output", folder], cwd=ROOT, check=True)
@@ -52,9 +37,7 @@ def test_the_packages_daemon_scores_as_this_machine_s(name: str) -> None:
             root.start("edged --embed cpython --endpoints ipc:///s")
             with Client(root.endpoint, timeout=300) as client:
                 got = [*client.classify_many(reviews)]
-    differences = [abs(positive(a) - positive(b)) for a, b in zip(got, expected)]
-    assert len(got) == len(expected)
-    assert max(differences) <= CLOSE
+    scores.compare(got, expected)
 
 
 @ARM

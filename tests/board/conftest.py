@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import shutil
@@ -14,10 +13,10 @@ import pytest
 
 from cross.architectures import ARCHITECTURES, ROOT
 from cross.deb import package, source_date
-from edged import Client, __version__
-from edged.sample import WINE
+from edged import __version__
+from tests import scores
 from tests.board.machine import Machine
-from tests.daemon import Daemon
+from tests.board.service import SLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,19 +35,13 @@ figures: dict[str, dict[str, float]] = {}
 @pytest.fixture(scope="session")
 def reviews() -> list[str]:
     """A thousand wine reviews."""
-    with gzip.open(WINE, "rt", encoding="utf-8") as lines:
-        return [json.loads(line)["text"] for line in lines]
+    return scores.reviews()
 
 
 @pytest.fixture(scope="session")
 def expected(reviews: list[str]) -> list[Prediction]:
     """What the daemon makes of them on this machine."""
-    daemon = Daemon()
-    try:
-        with Client(daemon.start().endpoint, timeout=60) as client:
-            return [*client.classify_many(reviews)]
-    finally:
-        daemon.close()
+    return scores.here(reviews)
 
 
 @pytest.fixture(scope="session", params=WANTED or ["none"])
@@ -71,6 +64,14 @@ def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
             if machine.console.exists():
                 shutil.copy(machine.console, REPORT.parent / f"console-{architecture.name}.log")
             REPORT.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+@pytest.fixture
+def installed(board: Machine) -> Machine:
+    """The board with the package, which another test may have removed."""
+    if board.agent.run("test -e /usr/bin/edged").code:
+        board.agent.check(f"apt-get install --yes /root/edged_{__version__}_*.deb", timeout=SLOW)
+    return board
 
 
 def table() -> str:

@@ -17,6 +17,8 @@ import pytest
 
 from edged import Client, Prediction, __version__
 from tests.board.conftest import NEXT
+from tests.board.service import SAMPLE, SLOW, journal, memory, shown, wait_for, wait_for_restart
+from tests.scores import compare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(2 * 900)
 
-SLOW = 600
-"""Seconds that a step may take at most: emulated boards are slow, and more so on a busy machine."""
-CLOSE = 0.001
-"""How far a score may be from this machine's; labels may differ only that close to the threshold of 0.5."""
-SAMPLE = "/usr/lib/edged/edged/sample/wine.jsonl.gz"
 # The n-gram ids of the sample, one digest for all of them.
 IDS = """
 import gzip, hashlib, json, pathlib, edged.sample
@@ -44,42 +41,6 @@ rows = extract(texts)
 print(len(rows.wide), hashlib.sha256(rows.wide_offsets.tobytes() + rows.wide.tobytes()).hexdigest())
 """
 Figures = dict[str, float]
-
-
-def positive(prediction: Prediction) -> float:
-    """The probability of "positive"."""
-    return prediction.score if prediction.label == "positive" else 1 - prediction.score
-
-
-def compare(got: list[Prediction], expected: list[Prediction]) -> float:
-    """Check results against this machine's; return the largest difference of scores."""
-    assert len(got) == len(expected)
-    differences = [abs(positive(a) - positive(b)) for a, b in zip(got, expected)]
-    assert max(differences) <= CLOSE
-    apart = [(a, b) for a, b in zip(got, expected) if a.label != b.label]
-    assert all(abs(positive(b) - 0.5) <= CLOSE for _, b in apart)
-    return max(differences)
-
-
-def shown(board: Machine, name: str, unit: str = "edged.service") -> str:
-    """A property of a unit."""
-    return board.agent.check(f"systemctl show --value --property={name} {unit}")
-
-
-def wait_for(board: Machine, command: str, wanted: str, timeout: float = 120) -> None:
-    """Wait until a command prints what is wanted."""
-    deadline = time.monotonic() + timeout
-    while (got := board.agent.run(command).stdout.strip()) != wanted:
-        assert time.monotonic() < deadline, f"{command!r} still prints {got!r}, not {wanted!r}"
-        time.sleep(0.5)
-
-
-def wait_for_restart(board: Machine, pid: str) -> None:
-    """Wait until systemd has started the service anew after ``pid`` ended."""
-    deadline = time.monotonic() + SLOW
-    while shown(board, "MainPID") in {pid, "0"} or shown(board, "ActiveState") != "active":
-        assert time.monotonic() < deadline, board.agent.run("journalctl -u edged -n 30 --no-pager").stdout
-        time.sleep(0.5)
 
 
 def test_it_boots_into_systemd(board: Machine, measured: Figures) -> None:
@@ -185,19 +146,16 @@ def test_memory_after_ten_thousand_reviews(
         for _ in range(10):
             assert len([*client.classify_many(reviews)]) == len(reviews)
         ledger = client.stats()["process"]
-    rollup = board.agent.check(f"cat /proc/{shown(board, 'MainPID')}/smaps_rollup")
-    kibibytes = {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE)}
-    measured["rss_bytes"] = kibibytes["Rss"] * 1024
-    measured["pss_bytes"] = kibibytes["Pss"] * 1024
-    measured["uss_bytes"] = (kibibytes["Private_Clean"] + kibibytes["Private_Dirty"]) * 1024
+    kernel = memory(board)
+    measured.update({f"{name}_bytes": size for name, size in kernel.items()})
     # Two readings a moment apart.
-    assert ledger["pss"] == pytest.approx(measured["pss_bytes"], rel=0.05)
+    assert ledger["pss"] == pytest.approx(kernel["pss"], rel=0.05)
 
 
 def test_a_reload_keeps_the_process(board: Machine) -> None:
     pid = shown(board, "MainPID")
     done = board.agent.run("systemctl reload edged.service", timeout=SLOW)
-    assert done.code == 0, board.agent.run("journalctl -u edged -n 30 --no-pager").stdout
+    assert done.code == 0, done.stderr + journal(board)
     wait_for(board, "systemctl is-active edged.service", "active")
     assert shown(board, "MainPID") == pid
 
