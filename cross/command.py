@@ -29,7 +29,7 @@ class Command:
         self.possible = possible
         self.parser = argparse.ArgumentParser(description=description)
         self.parser.add_argument(
-            "architecture", nargs="*", choices=possible, help=f"of {', '.join(possible)}; default: all"
+            "architecture", nargs="*", type=self._named, help=f"of {', '.join(possible)}; default: all"
         )
 
     def run(self, make: Callable[[Architecture, argparse.Namespace], str]) -> int:
@@ -40,9 +40,14 @@ class Command:
         """
         arguments = self.parser.parse_args()
         try:
-            for name in arguments.architecture or self.possible:
-                print(f"{self.name}: {make(ARCHITECTURES[name], arguments)}", flush=True)
+            for architecture in arguments.architecture or map(self._named, self.possible):
+                print(f"{self.name}: {make(architecture, arguments)}", flush=True)
         except CrossError as error:
             print(f"{self.name}: {error}", file=sys.stderr)
             return 1
         return 0
+
+    def _named(self, name: str) -> Architecture:
+        if name not in self.possible:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(self.possible)}")
+        return ARCHITECTURES[name]

@@ -91,7 +91,15 @@ def test_an_unknown_architecture_is_refused_by_name(module: str) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "invalid choice: 'riscv64' (choose from 'amd64', 'arm64'" in done.stderr
+    assert "'riscv64' is none of amd64, arm64" in done.stderr
+
+
+def test_all_architectures_are_made_where_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cross"])
+    assert Command("cross", "Test it.").run(lambda architecture, _: architecture.name) == 0
+    assert capsys.readouterr().out.split() == ["cross:", "amd64", "cross:", "arm64", "cross:", "armhf"]
 
 
 def test_what_goes_wrong_is_one_line_and_an_exit_status(
