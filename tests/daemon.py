@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,13 @@ def has_metacall() -> bool:
     return Path(named).exists() if named else any(path.exists() for path in METACALL)
 
 
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Daemon:
     """One run of build/edged on an ipc socket in a short folder of its own.
 
@@ -48,6 +56,7 @@ class Daemon:
         self.settings |= settings
         self.env = {key: value for key, value in os.environ.items() if not key.startswith("EDGED_")}
         self.env |= {"EDGED_PYTHON": sys.executable} | dict(env or {})
+        self.prefix: list[str] = []  # a program that runs it, with arguments
         self.log_path = self.folder / "log"
         self._log: IO[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
@@ -75,7 +84,7 @@ class Daemon:
         """Write the configuration file and give the command line that uses it."""
         config = self.folder / "edged.toml"
         config.write_text("".join(f"{key} = {toml(value)}\n" for key, value in self.settings.items()))
-        return [str(BINARY), "--config", str(config)]
+        return [*self.prefix, str(BINARY), "--config", str(config)]
 
     def start(self, *, ready: bool = True, timeout: float = 30) -> Daemon:
         """Start it, and wait until a review has gone through the whole path."""

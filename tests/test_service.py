@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged import Client, errors
-from tests.daemon import NO_METACALL, has_metacall
+from tests.daemon import NO_METACALL, free_port, has_metacall
 from tests.machine import Machine, NoMachineError, missing
 
 if TYPE_CHECKING:
@@ -99,13 +99,6 @@ def service(machine: Machine) -> Iterator[Service]:
     machine.run(
         "systemctl daemon-reload; systemctl stop edged.service; systemctl start edged.socket edged.service"
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # --- the units ----------------------------------------------------------------------------------------------

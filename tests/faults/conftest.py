@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from tests.faults.load import Account, Load
+from tests.faults.load import ECHO, Account, Load
+
+if TYPE_CHECKING:
+    from tests.daemon import Daemon
 
 ACCOUNTS = pytest.StashKey["dict[str, Account]"]()
+
+
+@pytest.fixture
+def echo(make_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon, not yet started, that answers each text with itself."""
+    daemon = make_daemon()
+    daemon.handler(ECHO)
+    return daemon
 
 
 @pytest.fixture
