@@ -2,16 +2,19 @@ package features
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"testing"
 )
 
 // TestDifferential is the Go half of tests/test_differential.py, which names
 // the files. In: tables as JSON (u32 size, then bytes), then texts likewise.
-// Out, for each text: u8 flags, then ids and words, each as u32 count and u32s.
+// Out, for each text: what appendRow writes.
 func TestDifferential(t *testing.T) {
 	in, out := os.Getenv("EDGED_TEXTS"), os.Getenv("EDGED_IDS")
 	if in == "" {
@@ -37,21 +40,83 @@ func TestDifferential(t *testing.T) {
 	for text := block(t, r); text != nil; text = block(t, r) {
 		rows.Reset()
 		e.Append(&rows, text)
-		wide, words, flag := row(&rows, 0)
-		reply = append(reply, byte(flag))
-		for _, ids := range [][]int32{wide, words} {
-			reply = binary.LittleEndian.AppendUint32(reply, uint32(len(ids)))
-			for _, id := range ids {
-				reply = binary.LittleEndian.AppendUint32(reply, uint32(id))
-			}
-		}
+		reply = appendRow(reply, &rows)
 	}
 	if err := os.WriteFile(out, reply, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func block(t *testing.T, r io.Reader) []byte {
+// FuzzAgainstPython compares with tests/features_reference.py, in tables that keep every n-gram: no difference in what
+// is a token, or in its key, goes unseen.
+func FuzzAgainstPython(f *testing.F) {
+	v, _ := load(f)
+	var every []byte // one bit of bucket, and in both buckets all 65,536 beginnings of a key
+	for _, head := range []uint32{1 << 17, 1, 0, 1 << 16, 1 << 17} {
+		every = binary.LittleEndian.AppendUint32(every, head)
+	}
+	for rest := range 1 << 17 {
+		every = binary.LittleEndian.AppendUint16(every, uint16(rest))
+	}
+	table, err := NewTable(v.Rules, every, every)
+	if err != nil {
+		f.Fatal(err)
+	}
+	python := startReference(f, map[string]any{"rules": v.Rules, "ngrams": every, "words": every})
+	for _, c := range v.Cases {
+		f.Add(c.Text)
+	}
+	e := table.NewExtractor()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var rows Rows
+		e.Append(&rows, text)
+		got, want := appendRow(nil, &rows), python(t, text)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%q\n   Go %v\nPython %v", text, got, want)
+		}
+	})
+}
+
+// startReference starts the reference and returns a function that asks it.
+func startReference(f *testing.F, tables map[string]any) func(*testing.T, []byte) []byte {
+	python := exec.Command("python", "-m", "tests.features_reference")
+	python.Dir = "../.."
+	in, inErr := python.StdinPipe()
+	out, outErr := python.StdoutPipe()
+	encoded, err := json.Marshal(tables)
+	if err := errors.Join(err, inErr, outErr, python.Start()); err != nil {
+		f.Skipf("SKIPPED: %v: make puts a Python with edged's packages on the PATH", err)
+	}
+	f.Cleanup(func() { _ = in.Close(); _ = python.Wait() })
+	send := func(data []byte) error {
+		_, err := in.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...))
+		return err
+	}
+	if send(encoded) != nil || block(f, out) == nil {
+		f.Skip("SKIPPED: the Python on the PATH lacks edged's packages; make puts one there that has them")
+	}
+	return func(t *testing.T, text []byte) []byte {
+		if err := send(text); err != nil {
+			t.Fatal(err)
+		}
+		return block(t, out)
+	}
+}
+
+// appendRow writes the first row: u8 flags, then ids and words, each as u32 count and u32s.
+func appendRow(to []byte, rows *Rows) []byte {
+	wide, words, flag := row(rows, 0)
+	to = append(to, byte(flag))
+	for _, ids := range [][]int32{wide, words} {
+		to = binary.LittleEndian.AppendUint32(to, uint32(len(ids)))
+		for _, id := range ids {
+			to = binary.LittleEndian.AppendUint32(to, uint32(id))
+		}
+	}
+	return to
+}
+
+func block(t testing.TB, r io.Reader) []byte {
 	var size [4]byte
 	if _, err := io.ReadFull(r, size[:]); err == io.EOF {
 		return nil
