@@ -14,5 +14,15 @@ private_libraries() {
 	cp -L "$python" "$copies/"
 	libpython=$copies/$(basename "$python")
 	export LD_LIBRARY_PATH=$copies
-	[ "$host" != metacall ] || export EDGED_METACALL_LIB=$copies/libmetacall.so LOADER_LIBRARY_PATH=$copies
+	[ "$host" != metacall ] || private_metacall "$copies"
+}
+
+# private_metacall FOLDER: MetaCall's loader opens libpython by the path in its configuration, which must be that of our copy:
+# a second copy, mapped and never used, would add a megabyte to what is measured.
+private_metacall() {
+	local copies=$1 configurations=${CONFIGURATION_PATH:-/usr/local/share/metacall/configurations/global.json}
+	export EDGED_METACALL_LIB=$copies/libmetacall.so LOADER_LIBRARY_PATH=$copies
+	cp "$(dirname "$configurations")"/*.json "$copies"
+	sed -i "s|\"[^\"]*/libpython[^\"]*\"|\"$libpython\"|; s|\"[^\"]*/py_loader.json\"|\"$copies/py_loader.json\"|" "$copies"/*.json
+	export CONFIGURATION_PATH=$copies/$(basename "$configurations")
 }
