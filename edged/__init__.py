@@ -11,9 +11,11 @@ Names are loaded when first used: the daemon's interpreter imports this package 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # see embedded/imports.py
 if TYPE_CHECKING:
+    from typing import Any
+
     from edged import errors
     from edged.aio import AsyncClient
     from edged.client import Client

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # see embedded/imports.py
 if TYPE_CHECKING:
     from mmap import mmap
 

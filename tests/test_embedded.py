@@ -257,7 +257,7 @@ def test_a_runtime_that_does_not_load_is_quoted(tmp_path: Path, monkeypatch: pyt
 
 def test_numpy_2_beside_tflite_runtime_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tflite_runtime", reason="only tflite_runtime is bound to numpy 1")
-    monkeypatch.setattr(np, "__version__", "2.2.6")
+    monkeypatch.setattr("numpy.version.version", "2.2.6")
     with pytest.raises(runtime.RuntimeMissingError, match=r"needs numpy 1, and finds numpy 2\.2\.6.*numpy<2"):
         runtime.tflite()
 

@@ -47,6 +47,9 @@ def test_numpy_arrives_without_what_nobody_asked_for() -> None:
         ("__import__('ast').literal_eval('[1]')", "[1]"),
         ("__import__('ipaddress').ip_address('::1')", "::1"),
         ("__import__('platform').system()", "Linux"),
+        ("__import__('locale').localeconv()['decimal_point']", "."),
+        ("__import__('ntpath').join('a', 'b')", "a\\b"),
+        ("__import__('linecache').getline(__import__('os').__file__, 1)[:1]", "r"),
         ("'seed' in dir(np.random)", "True"),
         ("np.random.__name__, np.random.__file__.endswith('__init__.py')", "numpy.random True"),
     ],
@@ -137,3 +140,97 @@ def bare(): return "kept"
     assert some.__doc__ == "Stays."
     assert some().method() == bare() == "kept"
     assert not some().method.__doc__
+
+
+def core_first(code: str) -> str:
+    """What code prints in an interpreter that has loaded the built-in model and scored reviews with it."""
+    return slim(
+        f"""
+import json, struct, sys
+from edged.embedded import entry
+def load(**options):
+    reply = entry.load(json.dumps(options).encode())
+    assert reply[0] == 0, reply
+    return json.loads(reply[1:])["handle"]
+def score(handle, *reviews):
+    wide = [i for review in reviews for i in review]
+    ends = [0]
+    for review in reviews:
+        ends.append(ends[-1] + len(review))
+    n = len(reviews)
+    record = struct.pack(f"<BBHI{{2 * n + 2 + 2 * len(wide)}}I", 1, 1, handle, n, *ends, *ends, *wide, *wide)
+    reply = entry.process_batch(record)
+    assert reply[0] == 0, reply
+    return struct.unpack_from(f"<{{n}}f", reply, 8)
+def everything():
+    found = []
+    for cascade in ("off", "auto", "full"):
+        handle = load(model="", cascade=cascade)
+        for reviews in (([1, 2],), ([],), ([1, 2], [], [3]), ([], []), ([5] * 5000, [6] * 700)):
+            found += score(handle, *reviews)
+        for n in range(1, 2000, 97):
+            found += score(handle, [7] * n)
+    return found
+{code}
+"""
+    )
+
+
+def test_the_model_needs_numpy_s_core_alone() -> None:
+    """Whatever sizes and cascades, and the account of its memory: nothing makes the rest of numpy run."""
+    found = core_first("""
+found = everything()
+assert entry.memory(b"")[0] == 0
+print("numpy.core.multiarray" in sys.modules, "numpy.lib" in sys.modules, "numpy.linalg" in sys.modules)
+""")
+    assert found == "True False False"
+
+
+def test_whole_numpy_scores_the_same() -> None:
+    assert core_first("print(everything())") == core_first(
+        "from edged.embedded import imports\nimports.numpy_core_first = lambda: None\nprint(everything())"
+    )
+
+
+def test_numpy_is_whole_for_who_asks_for_more() -> None:
+    """An attribute outside the core makes it run; it is then what it is without us, name by name."""
+    names = "import numpy as np\nprint(sorted(np.__all__), sorted(dir(np)))"
+    command = [sys.executable, "-c", names]
+    plain = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    found = core_first(f"""
+everything()
+import numpy as np
+assert "numpy.lib" not in sys.modules
+print(np.linalg.norm([3.0, 4.0]), np.median([1, 2, 9]), type(np).__name__, np.finfo(np.float32).bits)
+{names}
+""")
+    assert found.splitlines() == ["5.0 2.0 module 32", plain]
+
+
+def test_a_handler_file_gets_the_whole_of_numpy(tmp_path: Path) -> None:
+    """Also one that is loaded beside the built-in model, and imports a part of numpy before numpy."""
+    handler = tmp_path / "handler.py"
+    handler.write_text(
+        "from numpy.lib.stride_tricks import sliding_window_view\nimport numpy.linalg\nimport numpy as np\n"
+        "windows = sliding_window_view(np.arange(4), 2).tolist()\n"
+        "def process_batch(texts): return [('positive', float(np.linalg.det(np.eye(2))))] * len(texts)\n"
+    )
+    handler.chmod(0o600)
+    tmp_path.chmod(0o700)
+    found = core_first(f"""
+before = everything()
+handle = load(handler={str(handler)!r})
+print(sys.modules[f"edged_handler_{{handle}}"].windows, before == everything())
+print(entry.process_batch(struct.pack("<BBHI2I", 1, 2, handle, 1, 0, 0))[8:18])
+""")
+    assert found.splitlines() == ["[[0, 1], [1, 2], [2, 3]] True", "b'\\x08\\x00positive'"]
+
+
+def test_a_numpy_that_was_not_tried_is_loaded_whole() -> None:
+    code = """
+from edged.embedded import imports
+imports.TRIED = ("1.9",)
+load(model="")
+print("numpy.lib" in sys.modules)
+"""
+    assert core_first(code) == "True"

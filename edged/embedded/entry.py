@@ -10,15 +10,18 @@ import gc
 import itertools
 import json
 import os
-from typing import TYPE_CHECKING, Any
 
 from edged.embedded import memory as _memory
 from edged.embedded import record as _record
-from edged.embedded.handlers import FileHandler, Handler, HandlerError, ModelHandler
+from edged.embedded.handlers import FileHandler, HandlerError, ModelHandler
 
+TYPE_CHECKING = False  # see imports.py
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Any
+
+    from edged.embedded.handlers import Handler
 
 _OK = b"\0"
 _HERE = os.path.dirname(__file__) + os.sep

@@ -15,35 +15,35 @@ import os
 import stat
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.embedded import logs, record
+from edged.embedded import imports, logs, record
 
+TYPE_CHECKING = False  # see imports.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
+
+    class Handler(Protocol):
+        """What entry calls for one handle."""
+
+        kind: str
+        """"ids" or "texts": the kind of record it takes."""
+
+        def description(self) -> dict[str, Any]:
+            """Name, labels and whatever else the daemon should know."""
+
+        def process(self, packed: bytes, kind: int, n: int) -> bytes:
+            """Return the reply to a record of n reviews."""
+
+        def tensor_bytes(self) -> int:
+            """Estimate the tensors it holds besides mapped weights, in bytes."""
+
+        def roots(self) -> list[object]:
+            """Return the objects by which everything it keeps can be reached."""
 
 
 class HandlerError(Exception):
     """A handler file cannot be used, or what it returned cannot. The message says what to change."""
-
-
-class Handler(Protocol):
-    """What entry calls for one handle."""
-
-    kind: str
-    """"ids" or "texts": the kind of record it takes."""
-
-    def description(self) -> dict[str, Any]:
-        """Name, labels and whatever else the daemon should know."""
-
-    def process(self, packed: bytes, kind: int, n: int) -> bytes:
-        """Return the reply to a record of n reviews."""
-
-    def tensor_bytes(self) -> int:
-        """Estimate the tensors it holds besides mapped weights, in bytes."""
-
-    def roots(self) -> list[object]:
-        """Return the objects by which everything it keeps can be reached."""
 
 
 class ModelHandler:
@@ -52,6 +52,7 @@ class ModelHandler:
     kind = "ids"
 
     def __init__(self, path: str, threads: int, cascade: str) -> None:
+        imports.numpy_core_first()
         try:
             from edged.embedded.model import Model
         except ModuleNotFoundError as error:
@@ -159,6 +160,7 @@ def execute(path: str, name: str) -> ModuleType:
         Exception: Whatever the file raises, SyntaxError included.
     """
     source = read_private(path)
+    imports.whole_numpy()
     folder = os.path.dirname(os.path.realpath(path))
     if folder not in sys.path:
         sys.path.append(folder)

@@ -2,7 +2,8 @@
 
 numpy and asyncio pull in modules that no batch of the built-in model ever touches. They are imported as
 ever, but run at the first access to one of their attributes. ``importlib.util.LazyLoader`` is not enough:
-it runs a module as soon as a second one imports it.
+it runs a module as soon as a second one imports it. MetaCall's loader needs asyncio, inspect and what they
+import; the built-in model needs numpy's core alone.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import os
 import sys
 from _thread import RLock
+from importlib import import_module
 from importlib.machinery import PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-TYPE_CHECKING = False  # typing's own costs a third of a megabyte
+TYPE_CHECKING = False  # mypy takes it for typing's, which costs the daemon a third of a megabyte
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
@@ -25,14 +27,26 @@ LAZY = frozenset(
     numpy.core._add_newdocs numpy.core._add_newdocs_scalars
     numpy._core._add_newdocs numpy._core._add_newdocs_scalars
     ssl asyncio.sslproto
-    ast ipaddress pickle platform
+    ast ipaddress locale ntpath pickle platform tokenize
     """.split()
 )
-"""Rows: parts of numpy; its documentation, in versions 1 and 2; OpenSSL behind asyncio; what numpy needs for
-functions that few call. Only what its importers name by ``import`` can wait; ``from`` cannot."""
+"""Rows: parts of numpy; its documentation, in versions 1 and 2; OpenSSL behind asyncio; what numpy and the
+standard library need for functions that few call. Only what its importers name by ``import`` can wait, not
+what they name by ``from``."""
 
 WITHOUT_DOCSTRINGS = ("numpy", "tflite_runtime", "ai_edge_litert")
 """Packages whose functions lose their docstrings, a megabyte, as under python -OO; asserts stay."""
+
+OF_NUMPY_S_CORE = frozenset(
+    """
+    ndarray dtype int32 uint32 float32
+    array zeros full arange frombuffer concatenate repeat searchsorted tanh
+    """.split()
+)
+"""What numpy gives before all of it is loaded: enough for TFLite and edged's own model."""
+
+TRIED = ("1.24", "1.25", "1.26")
+"""Versions of numpy whose core was seen to load by itself; others are loaded whole."""
 
 executable = sys.executable
 """The interpreter, for whoever starts another."""
@@ -48,12 +62,30 @@ def slim() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def numpy_core_first() -> None:
+    """Have numpy, where it is not loaded yet, run its core alone until somebody asks for more: 2 MB less.
+
+    It is for code that imports nothing but numpy itself. One that imports a part of it (`numpy.linalg`) first
+    calls `whole_numpy`.
+    """
+    _Finder.core_first = True
+
+
+def whole_numpy() -> None:
+    """Have numpy as it is without `numpy_core_first`, now if it is loaded, else when it will be."""
+    _Finder.core_first = False
+    numpy = sys.modules.get("numpy")
+    if isinstance(numpy, _CoreOfNumpy):
+        _run(numpy)
+
+
 class _Finder:
     """Finds modules as ever, and puts a loader of this file in the place of theirs."""
 
-    @staticmethod
+    core_first = False
+
     def find_spec(
-        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         stripped = fullname.partition(".")[0] in WITHOUT_DOCSTRINGS
         if not stripped and fullname not in LAZY:
@@ -65,6 +97,8 @@ class _Finder:
             spec.loader = _DocstringDropper(spec.loader.name, spec.loader.path)
         if fullname in LAZY:
             spec.loader = _LazyLoader(spec.loader)  # type: ignore[assignment]
+        elif fullname == "numpy" and self.core_first:
+            spec.loader = _CoreFirstLoader(spec.loader)  # type: ignore[assignment]
         return spec
 
 
@@ -89,21 +123,57 @@ class _LazyModule(ModuleType):
         if name in ("__path__", "__file__", "__cached__"):  # asked by the import system itself
             raise AttributeError(name)
         with _lock:
-            spec: Any = self.__spec__
-            if isinstance(spec.loader, _LazyLoader):
-                lazy = spec.loader
-                spec.loader = self.__loader__ = lazy.loader
-                try:
-                    spec.loader.exec_module(self)
-                except BaseException:
-                    spec.loader = lazy
-                    raise
-                self.__class__ = ModuleType  # type: ignore[assignment]  # which this one is then
+            _run(self)
             return ModuleType.__getattribute__(self, name)
 
     def __dir__(self) -> list[str]:
         getattr(self, "__all__", None)
         return list(self.__dict__)
+
+
+def _run(module: ModuleType) -> None:
+    """Run a lazy module, unless it has run or is running."""
+    with _lock:
+        spec: Any = module.__spec__
+        if isinstance(spec.loader, _LazyLoader):
+            lazy = spec.loader
+            spec.loader = module.__loader__ = lazy.loader
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                spec.loader = lazy
+                raise
+            module.__class__ = ModuleType  # which it is then
+
+
+class _CoreFirstLoader(_LazyLoader):
+    """Makes numpy, and runs it at once only where its version was not tried."""
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> ModuleType:
+        return _CoreOfNumpy(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        from numpy.version import version
+
+        if not version.startswith(tuple(f"{tried}." for tried in TRIED)):
+            _run(module)
+
+
+class _CoreOfNumpy(_LazyModule):
+    """numpy before it runs: its core gives what it has, anything else makes it run."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_NoValue", "_CopyMode"):  # which the core itself takes from here
+            home = "numpy._globals"
+        elif name in OF_NUMPY_S_CORE:
+            home = "numpy.core"
+        else:
+            return super().__getattr__(name)
+        value = self.__dict__[name] = getattr(
+            import_module(home), name
+        )  # the same that running will put there
+        return value
 
 
 _lock = RLock()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # see imports.py
 if TYPE_CHECKING:
     import logging
+    from typing import Any
 
 # sd-daemon(3): a line of stderr that starts with <N> has syslog's level N in the journal.
 _PRIORITIES = ((40, 3), (30, 4), (20, 6), (0, 7))

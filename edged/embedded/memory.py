@@ -8,10 +8,11 @@ import re
 import sys
 from itertools import filterfalse, islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # see imports.py
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 _MOST_VISITED = 50_000
 _NOT_ENTERED = (ModuleType, type, FunctionType, BuiltinFunctionType, CodeType, str, bytes, int, float)

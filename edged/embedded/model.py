@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 import math
 import mmap
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from edged.embedded import runtime
 from edged.modelfile import DESCRIPTION, ModelFileError, read_metadata
 
+TYPE_CHECKING = False  # see imports.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from typing import Any, TypeVar
 
     import numpy.typing as npt
 
     Offsets = npt.NDArray[np.uint32]
     Ids = npt.NDArray[np.int32]
     Floats = npt.NDArray[np.float32]
+    _Part = TypeVar("_Part", "_Wide", "_Deep")
 
 FORMAT = 1  # of edged.json
 CASCADES = ("auto", "off", "full")
-
-_Part = TypeVar("_Part", "_Wide", "_Deep")
 
 
 class ModelError(Exception):
@@ -125,7 +125,7 @@ class Model:
         inside = word_offsets[1:] > word_offsets[:-1]
         if self.cascade == "auto":
             inside &= (logits >= self._low) & (logits <= self._high)
-        found: list[int] = np.flatnonzero(inside).tolist()
+        found: list[int] = inside.nonzero()[0].tolist()
         return found
 
 
@@ -158,7 +158,7 @@ class Parts:
         one_id = 0
         for tensor in self._tensors:
             if len(tensor["shape"]) > 0 and tensor["shape"][0] == self._wide[0].size:
-                one_id += int(np.prod(tensor["shape"][1:])) * np.dtype(tensor["dtype"]).itemsize
+                one_id += int(math.prod(tensor["shape"][1:])) * np.dtype(tensor["dtype"]).itemsize
         one_word = int(description["cascade"].get("bytes_per_word", 0))
         return one_id * sum(wide.size for wide in self._wide) + one_word * sum(
             deep.size for deep in self._deep
@@ -177,7 +177,7 @@ class Parts:
             return self._filled(offsets, ids)
         out = np.full(len(some), self._empty, np.float32)
         if some.any():
-            out[some] = self._filled(np.append(offsets[:1], offsets[1:][some]), ids)
+            out[some] = self._filled(np.concatenate((offsets[:1], offsets[1:][some])), ids)
         return out
 
     def _filled(self, offsets: Offsets, ids: Ids) -> Floats:
@@ -239,7 +239,7 @@ class _Wide:
         padded[:count] = ids
         padded[count:] = 0
         rows[count:] = n - 1
-        rows[:count] = 0 if n == 1 else np.repeat(np.arange(n, dtype=np.int32), np.diff(offsets))
+        rows[:count] = 0 if n == 1 else np.repeat(np.arange(n, dtype=np.int32), offsets[1:] - offsets[:-1])
         logits: Floats = self._run(ids=padded, rows=rows)["logit"]
         return logits
 

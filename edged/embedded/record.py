@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import operator
 import struct
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # see imports.py
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     import numpy as np
     import numpy.typing as npt

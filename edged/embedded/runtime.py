@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+
+TYPE_CHECKING = False  # see imports.py
+if TYPE_CHECKING:
+    from typing import Any
 
 RUNTIMES = ("tflite_runtime", "ai_edge_litert")
 
@@ -46,10 +49,10 @@ def _try(name: str) -> tuple[Any, str]:
 
 def _refuse_numpy_2() -> None:
     """tflite_runtime was compiled against numpy 1, and fails with a riddle on a newer one."""
-    import numpy as np
+    from numpy.version import version
 
-    if int(np.__version__.partition(".")[0]) >= 2:
+    if int(version.partition(".")[0]) >= 2:
         raise RuntimeMissingError(
-            f"tflite_runtime in {sys.prefix} needs numpy 1, and finds numpy {np.__version__}; "
+            f"tflite_runtime in {sys.prefix} needs numpy 1, and finds numpy {version}; "
             "install the older one there: pip install 'numpy<2'"
         )
