@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEAVY_REVIEWS = 200
-GROWTH = (1000, 10_000, 100_000)
+GROWTH = (1000, 10_000, 100_000, 1_000_000)
 
 
 def heavy_subjects() -> dict[str, Callable[[], Any]]:
@@ -45,7 +45,7 @@ def _heavy(rounds: int) -> dict[str, Any]:
 def parts(rounds: int, seconds: float, most: int) -> dict[str, Callable[[], Any]]:
     """Everything that can be measured, by name."""
     fresh = max(3, rounds // 3)  # rounds of what starts anew each time, and lasts longer
-    counts = tuple(count for count in (*GROWTH, 1_000_000) if count <= most)
+    counts = tuple(count for count in GROWTH if count <= most)
     return {
         "transport": partial(limits.transport, rounds, seconds),
         "stages": partial(limits.stages, rounds, seconds),
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=pairs.ROUNDS)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one run of the generator")
     parser.add_argument(
-        "--most", type=int, default=100_000, help="reviews in the longest run of the growth part"
+        "--most", type=int, default=GROWTH[-1], help="reviews in the longest run of the growth parts"
     )
     parser.add_argument("--name", default="bench", help="of the files under results")
     args = parser.parse_args()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import bars
-from tests.bench.experiment import THEN
+from tests.bench.experiment import PATIENCE, THEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -167,10 +167,8 @@ def _heavy(part: dict[str, Any]) -> str:
 
 
 def _experiment_growth(part: dict[str, Any]) -> str:
-    counts = list(next(iter(part.values()))["reviews"])
+    counts = max((list(row["reviews"]) for row in part.values()), key=len)
     clients = list(next(iter(part.values()))["clients"])
-    longest = max((list(row["reviews"]) for row in part.values()), key=len)
-    counts = longest if len(longest) > len(counts) else counts
     head = ["", *(f"{int(n):,} reviews" for n in counts), *(f"{n} clients" for n in clients)]
     rows = [
         [
@@ -180,9 +178,8 @@ def _experiment_growth(part: dict[str, Any]) -> str:
         ]
         for name, row in part.items()
     ]
-    return "## Growth\n\nReviews a second, and PSS in MB with the clients still connected.\n\n" + table(
-        head, rows
-    )
+    text = f"Reviews a second, and PSS in MB with the clients still connected (-: over {PATIENCE} s)."
+    return f"## Growth\n\n{text}\n\n" + table(head, rows)
 
 
 def _grown(run: dict[str, float] | None) -> str:
