@@ -70,8 +70,9 @@ def wide_models(wide: Wide) -> dict[str, bytes]:
     }
 
 
-# Words that one call takes, one review at a time: batching does not make convolutions cheaper.
-DEEP_SIZES = {"deep": 64, "deep_256": 256}
+# Words that one call takes, one review at a time: batching does not make convolutions cheaper. Their cost is
+# in proportion to the size, and half of the reviews have fewer than 48 words.
+DEEP_SIZES = {"deep": 32, "deep_48": 48, "deep_64": 64, "deep_128": 128, "deep_256": 256}
 
 
 def samples_of(rows: Rows, count: int = 300) -> dict[int, list[npt.NDArray[np.int32]]]:
@@ -98,7 +99,7 @@ def deep_models(
     `samples` are typical inputs for each size, int32[size], by which activations are scaled.
     """
     (table,) = layers["vectors"]
-    # Both sizes must scale the vectors alike, or the file would hold them twice: each sees the extreme ones.
+    # All sizes must scale the vectors alike, or the file would hold them twice: each sees the extreme ones.
     extremes = [int(np.argmax(table.max(1))), int(np.argmin(table.min(1)))]
     return {
         name: _quantized_deep(layers, size, [*samples[size], np.resize(extremes, size).astype(np.int32)])
