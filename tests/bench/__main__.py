@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tests.bench import ROOT, experiment, heavy, limits, load, machine, pairs, report
+from tests.bench import ROOT, bars, experiment, heavy, limits, load, machine, pairs, report
 from tests.bench.servers import Edged, python_multiprocessing, python_single
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ def heavy_subjects() -> dict[str, Callable[[], Any]]:
     extra = ("--handler", heavy.__file__)
     edged: dict[str, Any] = {
         "handler": heavy.__file__,
-        "interpreters": 2,
         "max_batch_size": 1,
         "python_path": [str(ROOT)],
     }
     return {
         "Python, one thread": partial(python_single, *extra),
         "Python, 2 processes": partial(python_multiprocessing, 2, *extra),
-        "edged, MetaCall": partial(Edged, host="metacall", **edged),
-        "edged, CPython": partial(Edged, host="cpython", **edged),
+        "edged, MetaCall": partial(Edged, host="metacall", interpreters=2, **edged),
+        "edged, CPython": partial(Edged, host="cpython", interpreters=2, **edged),
+        bars.ONE_INTERPRETER: partial(Edged, host="cpython", interpreters=1, **edged),
     }
 
 

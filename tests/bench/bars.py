@@ -8,6 +8,7 @@ from typing import Any
 from tests.bench.limits import SERVED, WIDE
 
 MB = 1e6
+ONE_INTERPRETER = "edged, CPython, one interpreter"
 THEN_S = 40.0  # the experiment's own time for 1,000 reviews
 
 
@@ -104,6 +105,10 @@ def _heavy(part: dict[str, Any]) -> list[Bar]:
         Bar(
             "heavy model: throughput over Python, one thread",
             single["warm_s"]["median"] / daemon["warm_s"]["median"], 1.8, False,
+        ),
+        Bar(
+            "heavy model: throughput of 2 interpreters over one's",
+            part[ONE_INTERPRETER]["warm_s"]["median"] / daemon["warm_s"]["median"], 1.7, False,
         ),
         Bar(
             "heavy model: memory, share of Python, 2 processes",
