@@ -272,3 +272,55 @@ def test_the_daemons_part_never_loads_the_clients() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False False"
+
+
+INVOKES = """
+import numpy as np
+from edged.embedded import runtime
+
+def load(options):
+    global interpreter, ids
+    interpreter = runtime.tflite().Interpreter(options["model"], num_threads=1)
+    interpreter.allocate_tensors()
+    ids = interpreter.get_input_details()
+
+def process_batch(texts):
+    for _ in range(100):
+        for tensor in ids:
+            interpreter.set_tensor(tensor["index"], np.zeros(tensor["shape"], tensor["dtype"]))
+        interpreter.invoke()
+    return [("positive", 1.0)] * len(texts)
+"""
+
+REPORTS_BESIDE = """
+import json, struct, sys, threading
+from edged.embedded import entry
+wanted = {"handler": sys.argv[1], "options": {"model": sys.argv[2]}}
+handle = json.loads(entry.load(json.dumps(wanted).encode())[1:])["handle"]
+record = struct.pack("<BBHI2I", 1, 2, handle, 1, 0, 0)
+sys.setswitchinterval(1e-6)
+done, reports = threading.Event(), 0
+def report():
+    global reports
+    while not done.is_set():
+        assert entry.memory(b"")[0] == 0
+        reports += 1
+thread = threading.Thread(target=report)
+thread.start()
+while reports < 50 and (reply := entry.process_batch(record))[0] == 0:
+    pass
+done.set()
+thread.join()
+print("answered" if reply[0] == 0 else reply.decode())
+"""
+
+
+def test_the_report_keeps_out_of_a_handlers_interpreter(tmp_path: Path) -> None:
+    """TFLite refuses to invoke while anybody refers to its inside, as the memory's report once did."""
+    path = tmp_path / "handler.py"
+    path.write_text(INVOKES)
+    path.chmod(0o600)
+    tmp_path.chmod(0o700)
+    command = [sys.executable, "-c", REPORTS_BESIDE, str(path), str(MODEL)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, cwd=ROOT)
+    assert run.stdout.strip() == "answered"

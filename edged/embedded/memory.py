@@ -6,12 +6,12 @@ import gc
 import os
 import re
 import sys
-from itertools import filterfalse, islice
+from itertools import chain, filterfalse, islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 
 TYPE_CHECKING = False  # see imports.py
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 _MOST_VISITED = 50_000
@@ -50,7 +50,7 @@ def array_bytes(roots: Iterable[object]) -> int:
     at, and neither modules, classes nor functions are entered: what only they lead to is not found.
 
     Handlers go on meanwhile, and TFLite's interpreter refuses to work when anybody else refers to what is
-    inside it. So objects are chosen by C functions in one expression, which no other thread interrupts.
+    inside it. So objects are found and chosen in one call of C, for between two another thread may run.
     """
     numpy = sys.modules.get("numpy")
     if numpy is None:
@@ -68,15 +68,20 @@ def array_bytes(roots: Iterable[object]) -> int:
             found += thing.nbytes if thing.base is None else 0
             waiting.append(thing.base)
         elif isinstance(thing, _CONTAINERS) or gc.is_tracked(thing):
-            waiting.extend(filter(gc.is_tracked, gc.get_referents(thing)))
+            waiting.extend(filter(gc.is_tracked, _each(gc.get_referents, thing)))
             for kind in (array, *_CONTAINERS):
-                waiting.extend(filter(kind.__instancecheck__, gc.get_referents(thing)))
+                waiting.extend(filter(kind.__instancecheck__, _each(gc.get_referents, thing)))
     return found
+
+
+def _each(function: Callable[[Any], list[Any]], argument: object) -> Iterator[Any]:
+    """The elements of function(argument), which is called when the first of them is asked for."""
+    return chain.from_iterable(map(function, (argument,)))
 
 
 def made_since_loading() -> list[object]:
     """What the collector watches and has not frozen, without the arguments of calls that are under way."""
-    made = filterfalse(tuple.__instancecheck__, gc.get_objects())
+    made = filterfalse(tuple.__instancecheck__, _each(gc.get_objects, None))
     return list(islice(filterfalse(MethodType.__instancecheck__, made), _MOST_VISITED))
 
 
