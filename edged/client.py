@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -229,7 +230,9 @@ class Client:
         self._poller.modify(self._socket, zmq.POLLIN | (zmq.POLLOUT if wants_to_send else 0))
         ready = dict(self._poller.poll(int(1000 * self._calls.wait(monotonic())) + 1))
         if ready.get(self._socket, 0) & zmq.POLLIN:
-            self._calls.receive(self._socket.recv_multipart()[-1], monotonic())
+            # A connection that is lost right now takes along the reply that was just announced.
+            with suppress(zmq.Again):
+                self._calls.receive(self._socket.recv_multipart(zmq.DONTWAIT)[-1], monotonic())
         if self._monitor in ready:
             self._watch()
         self._calls.tick(monotonic())

@@ -9,10 +9,12 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 import edged
 from edged import Client, Prediction, errors
@@ -20,7 +22,7 @@ from edged.protocol import encode_error, encode_payload, encode_results
 from tests.scripted import positive, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edged.protocol import Request
 
@@ -205,6 +207,43 @@ def test_a_restart_between_and_within_calls_goes_unnoticed(endpoint: str) -> Non
             caller.join(30)
             assert [request.id for request in next_one.requests] == [dying.requests[0].id]
         assert result == [Prediction("positive", 0.0001)]
+
+
+class Cutting:
+    """A poller that, once armed, has the service die between "there is a reply" and its reading."""
+
+    def __init__(self, real: zmq.Poller, die: Callable[[], None]) -> None:
+        self._real = real
+        self._die = die
+        self.armed = False
+
+    def poll(self, timeout: int) -> list[tuple[Any, int]]:
+        ready = self._real.poll(timeout)
+        if self.armed and any(socket.type == zmq.DEALER and event & zmq.POLLIN for socket, event in ready):
+            self.armed = False
+            self._die()
+        return ready
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+# libzmq looks for lost connections at each 100th recv; the reply that was announced before is dropped then.
+@pytest.mark.parametrize("replies", [98, 99, 100])
+def test_a_reply_that_is_lost_after_it_was_announced(endpoint: str, replies: int) -> None:
+    with ExitStack() as services, Client(endpoint, timeout=20) as client:
+        services.enter_context(scripted(endpoint))
+
+        def restart() -> None:
+            services.close()
+            time.sleep(0.2)
+            services.enter_context(scripted(endpoint))
+
+        for _ in range(replies):
+            client.classify("a")
+        client._poller = cutting = Cutting(client._poller, restart)  # type: ignore[assignment]
+        cutting.armed = True
+        assert client.classify("a").label == "positive"
 
 
 def test_a_request_the_service_cuts_off_is_too_large(endpoint: str) -> None:
