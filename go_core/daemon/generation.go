@@ -34,16 +34,21 @@ type description struct {
 }
 
 // load has Python load what the configuration names, beside whatever is loaded already.
-func load(host *python.Host, c *config.Config, number int64) (*generation, error) {
+func load(host *python.Host, c *config.Config, number int64) (g *generation, err error) {
+	var file *model.File
 	if c.Handler == "" && c.Model != "" {
-		if err := check(c.Model); err != nil {
+		if file, err = check(c.Model); err != nil {
 			return nil, err
 		}
 	}
-	return loadUnchecked(host, c, number)
+	if g, err = loadUnchecked(host, c, number, file); err != nil && file != nil {
+		file.Close()
+	}
+	return g, err
 }
 
-func loadUnchecked(host *python.Host, c *config.Config, number int64) (*generation, error) {
+// loadUnchecked loads with the file of the model, where that is open already; else it opens what Python says it took.
+func loadUnchecked(host *python.Host, c *config.Config, number int64, file *model.File) (*generation, error) {
 	options, err := json.Marshal(map[string]any{
 		"model": c.Model, "handler": c.Handler, "options": c.HandlerOptions, "threads": 1, "cascade": c.Cascade,
 	})
@@ -54,16 +59,20 @@ func loadUnchecked(host *python.Host, c *config.Config, number int64) (*generati
 	if err != nil {
 		return nil, explainLoad(c, err)
 	}
-	g := &generation{Number: number, config: c, host: host}
+	g := &generation{Number: number, config: c, host: host, file: file}
 	if err := json.Unmarshal(reply, &g.Description); err != nil {
 		return nil, fmt.Errorf("Python's description of what it loaded: %w", err)
 	}
 	g.handle = g.Description.Handle
-	if g.Description.Kind == "ids" {
-		if g.file, err = model.Open(g.Description.Model); err != nil {
-			g.close()
-			return nil, err
-		}
+	if g.file == nil && g.Description.Kind == "ids" {
+		g.file, err = model.Open(g.Description.Model)
+	}
+	if err == nil && g.file != nil {
+		err = g.file.InPlace()
+	}
+	if err != nil {
+		g.close()
+		return nil, err
 	}
 	return g, nil
 }

@@ -20,23 +20,19 @@ const TryFlag = "try-model"
 // on a slow board with a cold SD card.
 const trialTime = 60 * time.Second
 
-// check refuses a model file before anything interprets it. A file that no model card vouches
-// for is first loaded by a process of its own, because TFLite does not verify what it reads:
-// a damaged file can take the whole process with it.
-func check(path string) error {
-	_, vouched, err := model.Check(path)
-	if err != nil || vouched {
-		return err
+// check opens a model file and refuses it before anything interprets it. A file that no model
+// card vouches for is first loaded by a process of its own, because TFLite does not verify what
+// it reads: a damaged file can take the whole process with it.
+func check(path string) (*model.File, error) {
+	file, err := model.Open(path)
+	if err != nil || file.Vouched {
+		return file, err
 	}
-	file, err := model.Open(path) // what Go reads of it is checked here, with better words
-	if err != nil {
-		return err
-	}
-	file.Close()
 	if err := tryApart(path); err != nil {
-		return fmt.Errorf("model %s: refused on trial: %w", path, err)
+		file.Close()
+		return nil, fmt.Errorf("model %s: refused on trial: %w", path, err)
 	}
-	return nil
+	return file, nil
 }
 
 func tryApart(path string) error {
@@ -99,7 +95,7 @@ func tryHere(options Options, path string) error {
 	if err != nil {
 		return err
 	}
-	g, err := loadUnchecked(host, &c, 1)
+	g, err := loadUnchecked(host, &c, 1, nil)
 	if err != nil {
 		return err
 	}

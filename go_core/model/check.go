@@ -13,16 +13,11 @@ import (
 	"syscall"
 )
 
-// Check looks at a model file without interpreting it and returns its SHA-256 in hexadecimal:
-// that it is a regular file of a sane size which nobody but root and this user can change, and
-// that it is what the model card beside it (the same name with .md) says it is. vouched is
-// true where a card names its SHA-256.
-func Check(path string) (sum string, vouched bool, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", false, fmt.Errorf("model: %w\n  remedy: name a readable .tflite file in the key model, or leave it out for the shipped one", err)
-	}
-	defer func() { _ = file.Close() }()
+// check looks at an opened model file without interpreting it and returns its SHA-256 in
+// hexadecimal: that it is a regular file of a sane size which nobody but root and this user can
+// change, and that it is what the model card beside it (the same name with .md) says it is.
+// vouched is true where a card names its SHA-256.
+func check(path string, file *os.File) (sum string, vouched bool, err error) {
 	info, err := file.Stat()
 	if err == nil {
 		err = checkInfo(info)
@@ -31,6 +26,7 @@ func Check(path string) (sum string, vouched bool, err error) {
 		return "", false, fmt.Errorf("model %s: %w", path, err)
 	}
 	hash := sha256.New()
+	// Read, not mapped: pages once touched in a mapping would stay.
 	if _, err := io.Copy(hash, file); err != nil {
 		return "", false, fmt.Errorf("model %s: %w", path, err)
 	}

@@ -2,7 +2,9 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -33,6 +35,8 @@ type File struct {
 	Path        string
 	Description Description
 	SHA256      string // of the file, hexadecimal
+	Vouched     bool   // a model card beside it names its SHA-256
+	info        fs.FileInfo
 	data        []byte
 	table       *features.Table
 }
@@ -40,15 +44,18 @@ type File struct {
 // Open maps a .tflite file and reads its metadata. It checks everything that Go will read;
 // the graph itself is checked by TFLite.
 func Open(path string) (*File, error) {
-	sum, _, err := Check(path)
+	file, err := os.Open(path)
 	if err != nil {
+		return nil, fmt.Errorf("model: %w\n  remedy: name a readable .tflite file in the key model, or leave it out for the shipped one", err)
+	}
+	defer func() { _ = file.Close() }()
+	f := &File{Path: path}
+	if f.SHA256, f.Vouched, err = check(path, file); err != nil {
 		return nil, err
 	}
-	data, err := mapFile(path)
-	if err != nil {
+	if err := f.mapFile(file); err != nil {
 		return nil, fmt.Errorf("model %s: %w", path, err)
 	}
-	f := &File{Path: path, SHA256: sum, data: data}
 	if err := f.read(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w\n  remedy: use a model made by edged's training (make train), or the one that ships with it", path, err)
@@ -56,20 +63,25 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-func mapFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+func (f *File) mapFile(file *os.File) (err error) {
+	if f.info, err = file.Stat(); err != nil {
+		return err
+	}
+	f.data, err = syscall.Mmap(int(file.Fd()), 0, int(f.info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	return err
+}
+
+// InPlace is an error unless the file's path still leads to it. Whoever opened the path since then, as TFLite does,
+// has read the same file.
+func (f *File) InPlace() error {
+	info, err := os.Stat(f.Path)
+	if err == nil && !os.SameFile(info, f.info) {
+		err = errors.New("the file was replaced while it was loaded\n  remedy: load it again")
+	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("model %s: %w", f.Path, err)
 	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := checkInfo(info); err != nil {
-		return nil, err
-	}
-	return syscall.Mmap(int(file.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	return nil
 }
 
 func (f *File) read() error {
