@@ -127,6 +127,9 @@ build/bench/goecho: $(wildcard tests/bench/native/goecho/*)
 bench: build $(BENCH) .venv/bench.stamp ## Measure everything: tests/bench/results
 	@python -m tests.bench $(BENCH_OPTIONS)
 
+figures: $(ENV) ## Put the kept results of bench and bench-peers into the README
+	@python -m tests.bench.readme
+
 # The packages that every review passes through, and what was kept of them.
 HOT_PATH := ./protocol ./features ./batcher ./counters ./model
 KEPT := tests/bench/results/go.txt

@@ -46,7 +46,7 @@ def page(results: dict[str, Any]) -> str:
         "fairness": _fairness,
         "peers": _peers,
     }
-    parts = [_head(results), _bars(results)]
+    parts = [_head(results), f"## Promises\n\n{promises(bars.of(results))}"]
     parts += [writer(results[name]) for name, writer in writers.items() if name in results]
     return "\n".join(parts)
 
@@ -72,28 +72,30 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, or more where there are more before the point."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 10 else f"{value:.0f}"
 
 
 def _cell(spread: dict[str, float], scale: float = 1.0) -> str:
-    median, q1, q3 = (_number(spread[key] * scale) for key in ("median", "q1", "q3"))
+    median, q1, q3 = (number(spread[key] * scale) for key in ("median", "q1", "q3"))
     return f"{median} [{q1}, {q3}]"
 
 
-def _bars(results: dict[str, Any]) -> str:
+def promises(found: Iterable[bars.Bar]) -> str:
+    """A table of what was promised, and whether it was kept."""
     rows = [
         [
             bar.what,
-            f"{_number(bar.value)} {bar.unit}",
-            f"{'≤' if bar.most else '≥'} {_number(bar.bound)}",
-            "yes" if bar.met else "no",
+            f"{number(bar.value)} {bar.unit}",
+            f"{'≤' if bar.most else '≥'} {number(bar.bound)}",
+            "yes" if bar.met else "**no**",
         ]
-        for bar in bars.of(results)
+        for bar in found
     ]
-    return "## Promises\n\n" + table(["", "measured", "promised", "kept"], rows)
+    return table(["", "measured", "promised", "kept"], rows)
 
 
 def _transport(part: dict[str, Any]) -> str:
@@ -144,7 +146,7 @@ def _runs(part: dict[str, Any]) -> str:
         star = " *" if row["neighbours"] else ""
         times = [_cell(row[key]) for key in ("cold_s", "warm_s", "warm_cpu_s")]
         sizes = [_cell(row[key], 1e-6) + (star if key != "uss" else "") for key in ("peak_pss", "pss", "uss")]
-        rows.append([name, _number(row["processes"]["median"]), *times, *sizes])
+        rows.append([name, number(row["processes"]["median"]), *times, *sizes])
     note = (
         "\n\\* read beside another process that maps the same libraries: PSS is too small then, USS is not.\n"
     )
@@ -152,7 +154,7 @@ def _runs(part: dict[str, Any]) -> str:
 
 
 def _experiment(part: dict[str, Any]) -> str:
-    then = "; ".join(f"{name}: {figures}" for name, figures in THEN.items())
+    then = "; ".join(f"{name}: {seconds} s, {size:,} MB" for name, (seconds, size) in THEN.items())
     return (
         "## The experiment: 1,000 wine reviews\n\nOne review a request, 64 outstanding, one client.\n\n"
         + _runs(part)
@@ -217,7 +219,7 @@ def _peers(part: dict[str, Any]) -> str:
             name,
             *(
                 ", ".join(
-                    _number(row["clients"][n][key]["median"]) for key in ("per_second", "p50_us", "p99_us")
+                    number(row["clients"][n][key]["median"]) for key in ("per_second", "p50_us", "p99_us")
                 )
                 for n in counts
             ),

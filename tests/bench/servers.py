@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,7 +40,9 @@ class Server:
     def launch(self) -> None:
         """Start the process."""
         self._log = (self.folder / "log").open("wb")
-        self._process = subprocess.Popen(self.command, stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(
+            self.command, stdout=self._log, stderr=self._log, start_new_session=True
+        )
 
     def __enter__(self) -> Server:  # noqa: PYI034 - Self is not in Python 3.9's typing
         self.launch()
@@ -55,6 +60,8 @@ class Server:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            with suppress(ProcessLookupError):  # some servers leave their workers behind
+                os.killpg(self._process.pid, signal.SIGKILL)
         if self._log is not None:
             self._log.close()
         self._folder.cleanup()
