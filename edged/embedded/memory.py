@@ -111,11 +111,11 @@ def report(stats: bytes, roots: Iterable[object], tensors: int) -> dict[str, Any
 
     Arrays are sought from ``roots`` and among what was made since handlers were loaded: the rest is frozen.
     """
-    made = (
-        made_since_loading()
-    )  # before any list of ours: one that held itself would be garbage only in cycles
+    made = made_since_loading()
+    arrays = array_bytes([*roots, *made])
+    made.clear()  # it holds itself, and would stay until the collector came by
     return {
-        "array_bytes": array_bytes([*roots, *made]),
+        "array_bytes": arrays,
         "tensor_bytes": tensors,
         "module_bytes": module_bytes(),
         "pymalloc": pymalloc(stats.decode("ascii", "replace")),
