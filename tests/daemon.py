@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import zmq
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -86,20 +89,41 @@ class Daemon:
         config.write_text("".join(f"{key} = {toml(value)}\n" for key, value in self.settings.items()))
         return [*self.prefix, str(BINARY), "--config", str(config)]
 
-    def start(self, *, ready: bool = True, timeout: float = 30) -> Daemon:
+    def start(self, *, ready: bool = True) -> Daemon:
         """Start it, and wait until a review has gone through the whole path."""
         seen = self.log.count('"event":"ready"')
         self._log = self.log_path.open("ab")
         self.process = subprocess.Popen(self.command(), stderr=self._log, stdout=self._log, env=self.env)
-        deadline = time.monotonic() + timeout
-        while ready and self.log.count('"event":"ready"') == seen:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"edged ended with {self.process.returncode}:\n{self.log}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise TimeoutError(f"edged was not ready within {timeout} s:\n{self.log}")
-            time.sleep(0.005)
+        if ready:
+            self.says('"event":"ready"', seen + 1)
         return self
+
+    def says(self, text: str, times: int = 1, timeout: float = 100) -> None:
+        """Wait until the log holds a text so many times.
+
+        A busy machine may take long: only a daemon that has ended without a word of it fails at once.
+        """
+        assert self.process is not None
+        deadline = time.monotonic() + timeout
+        while self.log.count(text) < times:
+            code = self.process.poll()
+            if code is not None and self.log.count(text) < times:
+                raise RuntimeError(f"edged ended with {code} and did not say {text}:\n{self.log}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"edged did not say {text} within {timeout} s:\n{self.log}")
+            time.sleep(0.005)
+
+    @contextmanager
+    def socket(self, kind: int = zmq.DEALER, **options: Any) -> Iterator[zmq.Socket[bytes]]:
+        """Connect a bare ZeroMQ socket, as any language has; `options` are set before."""
+        plain: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
+        try:
+            for name, value in {"linger": 0, "rcvtimeo": 30_000, **options}.items():
+                setattr(plain, name, value)
+            plain.connect(self.endpoint)
+            yield plain
+        finally:
+            plain.close()
 
     def wait(self, timeout: float = 30) -> int:
         """Wait for its end and give the exit code."""

@@ -66,14 +66,6 @@ def guarded(make_daemon: Callable[..., Daemon], keys: Keys, endpoint: str) -> Da
     return daemon.start()
 
 
-def says(daemon: Daemon, text: str) -> None:
-    """Wait for something in the log: another thread writes it than answers."""
-    end = time.monotonic() + 20
-    while text not in daemon.log:
-        assert time.monotonic() < end, f"no {text} in\n{daemon.log}"
-        time.sleep(0.01)
-
-
 def becomes(client: Client, wanted: type[errors.EdgedError] | None) -> float:
     """Classify until that is what happens, None for an answer; gives the seconds it took."""
     start = time.monotonic()
@@ -102,8 +94,8 @@ def test_allow_serve_revoke_allow(guarded: Daemon, keys: Keys, endpoint: str) ->
             assert local.stats()["counters"]["failed"]["denied"] >= 1
         keys.allow("till")
         becomes(client, None)
-    says(guarded, '"event":"key_revoked"')
-    says(guarded, '"event":"key_denied"')
+    guarded.says('"event":"key_revoked"')
+    guarded.says('"event":"key_denied"')
 
 
 def test_a_key_that_nobody_allowed(guarded: Daemon, keys: Keys, endpoint: str) -> None:
@@ -112,7 +104,7 @@ def test_a_key_that_nobody_allowed(guarded: Daemon, keys: Keys, endpoint: str) -
         with pytest.raises(errors.KeyNotAllowed, match="this client's key is not allowed"):
             client.classify("good")
     public, _ = zmq.auth.load_certificate(secret)
-    says(guarded, "handshake_denied")
+    guarded.says("handshake_denied")
     refused = next(json.loads(line) for line in guarded.log.splitlines() if "handshake_denied" in line)
     assert refused["key"] == public.decode()
     with Client(guarded.endpoint) as local:
@@ -126,7 +118,7 @@ def test_a_wrong_server_key(guarded: Daemon, keys: Keys, endpoint: str) -> None:
     with Client(endpoint, timeout=20, server_key=wrong.decode(), client_key=secret) as client:
         with pytest.raises(errors.WrongServerKey, match="the server's key is wrong"):
             client.classify("good")
-    says(guarded, "wrong server key")
+    guarded.says("wrong server key")
     with Client(guarded.endpoint) as local:
         assert local.stats()["counters"]["connections"]["protocol"] >= 1
 
@@ -134,7 +126,7 @@ def test_a_wrong_server_key(guarded: Daemon, keys: Keys, endpoint: str) -> None:
 def test_no_keys_at_all(guarded: Daemon, endpoint: str) -> None:
     with Client(endpoint, timeout=20) as client, pytest.raises(errors.HandshakeError, match="wants CURVE"):
         client.classify("good")
-    says(guarded, '"event":"handshake_failed"')
+    guarded.says('"event":"handshake_failed"')
 
 
 def test_nobody_there(keys: Keys, endpoint: str) -> None:

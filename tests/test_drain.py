@@ -6,15 +6,17 @@ import json
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import zmq
 
 from edged import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    import zmq
 
     from tests.daemon import Daemon
 
@@ -72,25 +74,18 @@ def test_what_was_admitted_is_answered_and_later_requests_get_draining(
         "import time\ndef process_batch(texts):\n    time.sleep(0.02)\n    return [('x', 0.5)] * len(texts)\n"
     )
     daemon.start()
-    dealer: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-    dealer.linger = 0
-    dealer.rcvtimeo = 10_000
-    dealer.connect(daemon.endpoint)
-    try:
+    with daemon.socket() as dealer:
         for number in range(100):
             dealer.send_json({"id": number, "text": "x"})
         first = json.loads(dealer.recv())
         daemon.signal(signal.SIGTERM)
-        while '"event":"drain"' not in daemon.log:
-            time.sleep(0.005)
+        daemon.says('"event":"drain"')
         dealer.send_json({"id": "late", "text": "x"})
         replies: dict[object, Any] = {first["id"]: first}
         while len(replies) < 101:
             reply = json.loads(dealer.recv())
             assert reply["id"] not in replies
             replies[reply["id"]] = reply
-    finally:
-        dealer.close()
     assert replies["late"]["error"]["code"] == "draining"
     codes = [reply["error"]["code"] if "error" in reply else "result" for reply in replies.values()]
     assert set(codes) == {"result", "draining"}  # what it had not read when the signal came is draining too
@@ -114,8 +109,7 @@ def test_a_second_signal_exits_at_once(make_daemon: Callable[..., Daemon]) -> No
         with hanging(daemon):
             seen = daemon.log.count('"event":"drain"')
             daemon.signal(number)
-            while daemon.log.count('"event":"drain"') == seen:
-                time.sleep(0.005)
+            daemon.says('"event":"drain"', seen + 1)
             daemon.signal(number)
             assert daemon.wait() == code
         daemon.start()
@@ -136,19 +130,10 @@ def test_a_hung_handler_ends_the_daemon_with_its_stack(
     assert '"event":"handler_hung"' in daemon.log
 
 
-class hanging:  # noqa: N801 - reads as a statement
+@contextmanager
+def hanging(daemon: Daemon) -> Iterator[zmq.Socket[bytes]]:
     """A request that hangs in the handler."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.RCVTIMEO, 10_000)
-        self.socket.connect(daemon.endpoint)
-        self.socket.send_json({"text": "hang"})
+    with daemon.socket() as dealer:
+        dealer.send_json({"text": "hang"})
         time.sleep(0.2)
-
-    def __enter__(self) -> zmq.Socket[bytes]:
-        return self.socket
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
+        yield dealer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +15,13 @@ from edged import Client
 from edged.errors import InternalError, ModelError, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.daemon import Daemon
 
 GOOD = "A wonderful wine: rich, elegant and beautifully balanced, with a long finish."
 BAD = "Thin, sour and unpleasant. A terrible waste of money."
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "protocol.json").read_text())
-
-
-@contextmanager
-def socket(daemon: Daemon, kind: int = zmq.DEALER) -> Iterator[zmq.Socket[bytes]]:
-    """Connect a bare ZeroMQ socket, as any language has."""
-    plain: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
-    plain.linger = 0
-    plain.rcvtimeo = 20_000
-    plain.connect(daemon.endpoint)
-    try:
-        yield plain
-    finally:
-        plain.close()
 
 
 def ask(plain: zmq.Socket[bytes], request: Any) -> Any:
@@ -54,9 +40,9 @@ def test_a_review_comes_back_with_label_and_score(daemon: Daemon) -> None:
 
 
 def test_req_and_dealer_and_envelopes_of_proxies(daemon: Daemon) -> None:
-    with socket(daemon, zmq.REQ) as req:
+    with daemon.socket(zmq.REQ) as req:
         assert ask(req, {"text": GOOD})["label"] == "positive"
-    with socket(daemon) as dealer:
+    with daemon.socket() as dealer:
         reply = ask(dealer, {"id": "42", "texts": [GOOD, BAD]})
         assert [reply["id"], *(result["label"] for result in reply["results"])] == [
             "42",
@@ -80,7 +66,7 @@ def test_every_malformed_request_is_refused_with_a_hint(
     vector: dict[str, Any], shared_daemon: Daemon
 ) -> None:
     body = bytes.fromhex(vector["body_hex"]) if "body_hex" in vector else vector["body"].encode()
-    with socket(shared_daemon) as dealer:
+    with shared_daemon.socket() as dealer:
         error = ask(dealer, body)["error"]
         assert error["code"] == vector["error"]["code"]
         assert error["message"]
@@ -89,7 +75,7 @@ def test_every_malformed_request_is_refused_with_a_hint(
 
 def test_binary_rubbish_and_too_many_frames(daemon: Daemon) -> None:
     noise = random.Random(7)
-    with socket(daemon) as dealer:
+    with daemon.socket() as dealer:
         for size in (1, 2, 100, 5000):
             assert ask(dealer, noise.randbytes(size))["error"]["code"] == "bad_request"
         dealer.send_multipart([b"x"] * 50)
@@ -100,7 +86,7 @@ def test_binary_rubbish_and_too_many_frames(daemon: Daemon) -> None:
 
 
 def test_too_much_is_refused_and_costs_nobody_else(daemon: Daemon) -> None:
-    with Client(daemon.endpoint) as client, socket(daemon) as giant:
+    with Client(daemon.endpoint) as client, daemon.socket() as giant:
         with pytest.raises(TooLarge, match="10000 reviews") as refused:
             client.classify(["short"] * 10_000)
         assert "max_reviews" in str(refused.value.hint)
@@ -130,7 +116,7 @@ def test_odd_texts_are_answered(daemon: Daemon) -> None:
 
 
 def test_ids_are_not_remembered(daemon: Daemon) -> None:
-    with socket(daemon) as dealer:
+    with daemon.socket() as dealer:
         for _ in range(3):
             dealer.send_json({"id": 7, "text": GOOD})
         assert [json.loads(dealer.recv())["id"] for _ in range(3)] == [7, 7, 7]
@@ -138,7 +124,7 @@ def test_ids_are_not_remembered(daemon: Daemon) -> None:
 
 def test_a_client_that_vanishes_costs_nobody_else(daemon: Daemon) -> None:
     for _ in range(20):
-        with socket(daemon) as dealer:
+        with daemon.socket() as dealer:
             for i in range(50):
                 dealer.send_json({"id": i, "texts": [GOOD] * 20})
     with Client(daemon.endpoint) as client:
@@ -151,7 +137,7 @@ def test_64_clients_each_get_their_own_answers(daemon: Daemon) -> None:
 
     def run(number: int) -> None:
         chosen = random.Random(number)
-        with socket(daemon) as dealer:
+        with daemon.socket() as dealer:
             expected = {}
             for i in range(40):
                 labels = chosen.choices(["positive", "negative"], k=chosen.randint(1, 5))

@@ -119,7 +119,7 @@ def test_health_and_readiness_never_wait_for_a_batch(make_daemon: Callable[..., 
     """While the handler sleeps, both answer at once; in the drain the daemon is alive, not ready."""
     daemon = make_daemon(**{"metrics.listen": "localhost:0"})
     daemon.handler(SLOW)
-    daemon.start(timeout=60)
+    daemon.start()
     web = Http(daemon)
     with Client(daemon.endpoint, timeout=60) as client:
         slow = threading.Thread(target=client.classify, args=("wine",))

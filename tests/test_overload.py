@@ -19,16 +19,14 @@ if TYPE_CHECKING:
     from tests.daemon import Daemon
 
 REVIEW = "A wonderful wine, rich and elegant, with bright cherry and a long, long finish. " * 3
+NO_HWM = {"sndhwm": 0, "rcvhwm": 0}
 
 
 class Flooder:
     """A bare DEALER that sends as fast as it can and counts what comes back."""
 
-    def __init__(self, daemon: Daemon, outstanding: int, texts: int = 1) -> None:
-        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.set_hwm(0)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.connect(daemon.endpoint)
+    def __init__(self, socket: zmq.Socket[bytes], outstanding: int, texts: int = 1) -> None:
+        self.socket = socket
         self.waiting = set(range(outstanding))
         self.texts = texts
         self.seen: dict[str, int] = {}
@@ -50,9 +48,6 @@ class Flooder:
             if kind == "busy":
                 assert reply["error"]["retry_after_ms"] >= 1
 
-    def close(self) -> None:
-        self.socket.close()
-
 
 def read_all(flooders: list[Flooder], seconds: float) -> None:
     """Read until every request of every flooder is answered."""
@@ -70,9 +65,8 @@ def read_all(flooders: list[Flooder], seconds: float) -> None:
 def test_a_flood_is_answered_and_passes(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(queue_reviews=4096, client_reviews=1024).start()
     with ExitStack() as stack:
-        flooders = [Flooder(daemon, 1000) for _ in range(64)]
+        flooders = [Flooder(stack.enter_context(daemon.socket(**NO_HWM)), 1000) for _ in range(64)]
         for flooder in flooders:
-            stack.callback(flooder.close)
             flooder.send()
         read_all(flooders, 60)
         total: dict[str, int] = {}
@@ -88,8 +82,7 @@ def test_a_flood_is_answered_and_passes(make_daemon: Callable[..., Daemon]) -> N
 def test_polite_clients_are_not_shed_for_a_flooding_one(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(queue_reviews=2048, client_reviews=1024).start()
     with ExitStack() as stack:
-        flooder = Flooder(daemon, 2_000, texts=50)
-        stack.callback(flooder.close)
+        flooder = Flooder(stack.enter_context(daemon.socket(**NO_HWM)), 2_000, texts=50)
         flooder.send()
         polite = [stack.enter_context(Client(daemon.endpoint, retries=0)) for _ in range(10)]
         for _ in range(20):  # retries=0: a single busy would raise
@@ -108,13 +101,9 @@ def rss(pid: int) -> int:
 
 def test_a_client_that_never_reads_costs_bounded_memory(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(client_bytes="256KiB", queue_bytes="2MiB", send_timeout="2s", send_hwm=16).start()
-    with Client(daemon.endpoint) as client, ExitStack() as stack:
+    with Client(daemon.endpoint) as client, daemon.socket(rcvhwm=1) as deaf:
         client.classify([REVIEW] * 64)
         before = rss(daemon.pid)
-        deaf: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        stack.callback(deaf.close, 0)
-        deaf.rcvhwm = 1
-        deaf.connect(daemon.endpoint)
         big = json.dumps({"texts": ["good"] * 400}).encode()
         for _ in range(3000):  # 50 MB of replies, if anybody kept them
             deaf.send(big)
@@ -133,20 +122,14 @@ def test_an_honest_client_with_256_outstanding_loses_nothing(
     make_daemon: Callable[..., Daemon], inline: str
 ) -> None:
     daemon = make_daemon(send_hwm=16, inline=inline).start()
-    dealer: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-    dealer.linger = 0
-    dealer.rcvtimeo = 10_000
-    dealer.connect(daemon.endpoint)
     answered: set[int] = set()
-    try:
+    with daemon.socket() as dealer:
         for number in range(6400):
             dealer.send_json({"id": number, "text": REVIEW})
             if number >= 256:
                 take(dealer, answered)
         while len(answered) < 6400:
             take(dealer, answered)
-    finally:
-        dealer.close()
 
 
 def take(dealer: zmq.Socket[bytes], answered: set[int]) -> None:
@@ -162,15 +145,9 @@ def test_deadlines_are_kept_under_load(make_daemon: Callable[..., Daemon]) -> No
         "import time\ndef process_batch(texts):\n    time.sleep(0.05)\n    return [('x', 0.5)] * len(texts)\n"
     )
     daemon.start()
-    dealer: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-    dealer.linger = 0
-    dealer.rcvtimeo = 10_000
-    dealer.connect(daemon.endpoint)
-    try:
+    with daemon.socket() as dealer:
         for number in range(40):
             dealer.send_json({"id": number, "text": "x", "deadline_ms": 120})
         replies = [json.loads(dealer.recv()) for _ in range(40)]
-    finally:
-        dealer.close()
     codes = [reply["error"]["code"] if "error" in reply else "result" for reply in replies]
     assert set(codes) == {"result", "deadline"}

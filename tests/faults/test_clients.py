@@ -47,10 +47,7 @@ def test_clients_killed_mid_request(echo: Daemon, under_load: Loader) -> None:
 def test_a_client_that_never_reads(echo: Daemon, under_load: Loader) -> None:
     with echo.start(), under_load(echo.endpoint) as load, ExitStack() as stack:
         for _ in rounds(2, 20):
-            deaf: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-            stack.callback(deaf.close, 0)
-            deaf.rcvhwm = 1
-            deaf.connect(echo.endpoint)
+            deaf = stack.enter_context(echo.socket(rcvhwm=1))
             for number in range(500):
                 deaf.send_json({"id": number, "texts": ["x" * 50] * 200})
             load.progress()
