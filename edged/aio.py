@@ -47,8 +47,6 @@ class AsyncClient:
         client_key: connection.ClientKey | None = None,
         context: zmq.asyncio.Context | None = None,
     ) -> None:
-        if timeout <= 0 or retries < 0:
-            raise ValueError("timeout must be above 0, and retries not below")
         self._connection = connection.Connection(endpoint, server_key, client_key)
         self._calls = Calls(timeout, retries, self._connection.no_answer)
         self._context = context or zmq.asyncio.Context.instance()

@@ -68,8 +68,10 @@ class Calls:
     def __init__(self, timeout: float, retries: int, no_answer: Callable[[Call], NoAnswer]) -> None:
         """`timeout` bounds a call, in seconds; `retries` resends go out at even distances within it.
 
-        They are at least `LEAST_RESEND_S` apart.
+        They are at least `LEAST_RESEND_S` apart. Raises ValueError for a bound that is none.
         """
+        if timeout <= 0 or retries < 0:
+            raise ValueError("timeout must be above 0, and retries not below")
         self._timeout = timeout
         self._retries = retries
         self._silence = max(LEAST_RESEND_S, timeout / (retries + 1))

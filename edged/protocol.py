@@ -113,13 +113,7 @@ def _reply(fields: dict[str, Any]) -> Reply:
     if "label" in fields:
         return Reply(request_id, results=[_prediction(fields)])
     if "error" in fields:
-        error = fields["error"]
-        return Reply(
-            request_id,
-            error=reply_error(
-                error["code"], error["message"], error.get("hint"), error.get("retry_after_ms")
-            ),
-        )
+        return Reply(request_id, error=_error(fields["error"]))
     for op in OPS:
         if isinstance(fields.get(op), dict):
             return Reply(request_id, payload=fields[op])
@@ -127,12 +121,27 @@ def _reply(fields: dict[str, Any]) -> Reply:
 
 
 def _prediction(result: Mapping[str, Any]) -> Prediction:
-    return Prediction(
-        result["label"],
-        float(result["score"]),
-        result.get("uncertain", False),
-        result.get("truncated", False),
-    )
+    label, score = result["label"], result["score"]
+    uncertain, truncated = result.get("uncertain", False), result.get("truncated", False)
+    if not (
+        isinstance(label, str)
+        and type(score) in (float, int)
+        and 0 <= score <= 1
+        and isinstance(uncertain, bool)
+        and isinstance(truncated, bool)
+    ):
+        raise TypeError("not a result")
+    return Prediction(label, float(score), uncertain, truncated)
+
+
+def _error(error: Mapping[str, Any]) -> ReplyError:
+    code, message = error["code"], error["message"]
+    hint, retry_after_ms = error.get("hint"), error.get("retry_after_ms")
+    if not (isinstance(code, str) and isinstance(message, str) and isinstance(hint, (str, type(None)))):
+        raise TypeError("an error without words")
+    if retry_after_ms is not None and not (type(retry_after_ms) is int and retry_after_ms >= 0):
+        raise TypeError("retry_after_ms is no time")
+    return reply_error(code, message, hint, retry_after_ms)
 
 
 # --- service side ------------------------------------------------------------

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Callable
 
+import hypothesis
 import pytest
 
 from tests.daemon import NO_METACALL, Daemon, has_metacall
+
+# A busy machine is no fault of the code: no example has a deadline.
+hypothesis.settings.register_profile(
+    "edged",
+    deadline=None,
+    max_examples=int(os.environ.get("EDGED_EXAMPLES", "100")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("edged")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
