@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 # What a board has before edged arrives. The guest agent is how tests run commands in it.
 PACKAGES = [
-    "ca-certificates",
     "iproute2",
     "kmod",
     "libpython3.11",
@@ -47,7 +47,8 @@ def tarball(architecture: Architecture, *, configured: bool = True) -> Path:
         EmulationError: mmdebstrap failed, or this machine can't emulate.
     """
     kind = "configured" if configured else "unpacked"
-    target = cache() / "roots" / f"{architecture.name}-{kind}.tar"
+    contents = hashlib.sha256(repr((PACKAGES, UNWANTED)).encode()).hexdigest()[:8]
+    target = cache() / "roots" / f"{architecture.name}-{kind}-{contents}.tar"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
