@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -51,8 +52,8 @@ class Root:
             "LD_LIBRARY_PATH": f"{libraries}/blas:{libraries}/lapack",
             **environ,
         }
-        shell = ["/bin/sh", "-c", f"exec {command}"]
-        self._process = emulation.start(["/usr/sbin/chroot", self.folder, *shell], inside)
+        # Without a shell: unpacked packages have those that they depend on, not what is essential.
+        self._process = emulation.start(["/usr/sbin/chroot", self.folder, *shlex.split(command)], inside)
         deadline = time.monotonic() + timeout
         while not self.socket.exists():
             if self._process.poll() is not None:

@@ -46,3 +46,15 @@ def memory(board: Machine) -> dict[str, int]:
     kibibytes = {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE)}
     unique = kibibytes["Private_Clean"] + kibibytes["Private_Dirty"]
     return {"rss": kibibytes["Rss"] * 1024, "pss": kibibytes["Pss"] * 1024, "uss": unique * 1024}
+
+
+def settled(board: Machine) -> dict[str, int]:
+    """Its memory once it has given back what it does not need: the same PSS in two readings, in bytes."""
+    last = memory(board)
+    for _ in range(30):
+        time.sleep(3)
+        now = memory(board)
+        if abs(now["pss"] - last["pss"]) < 64 << 10:
+            break
+        last = now
+    return now

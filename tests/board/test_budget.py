@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cross.architectures import ROOT
-from tests.board.service import SAMPLE, SLOW, memory, shown, wait_for
+from tests.board.service import SAMPLE, SLOW, settled, shown, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,18 +54,6 @@ def ask(board: Machine, operation: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def settled(board: Machine) -> int:
-    """The daemon's PSS once it has given back what it does not need: the same in two readings, in bytes."""
-    last = memory(board)["pss"]
-    for _ in range(30):
-        time.sleep(3)
-        now = memory(board)["pss"]
-        if abs(now - last) < 64 << 10:
-            break
-        last = now
-    return now
-
-
 def test_a_flood_of_the_largest_requests_fits_into_64_mib(
     limited: Machine, measured: dict[str, float]
 ) -> None:
@@ -74,7 +61,7 @@ def test_a_flood_of_the_largest_requests_fits_into_64_mib(
     pid = shown(board, "MainPID")
     # One request first: what every reading after it needs, the first has.
     board.agent.check(f"/root/load -n 200 {SOCKET} /root/reviews.jsonl", timeout=300)
-    idle = settled(board)
+    idle = settled(board)["pss"]
     largest = ask(board, "info")["limits"]["max_message_bytes"]
     flood = f"/root/load -c {CLIENTS} -w 8 -b {largest} -n 40000 -t 900 {SOCKET} /root/reviews.jsonl"
     printed = board.agent.check(flood, timeout=1000)
@@ -86,7 +73,7 @@ def test_a_flood_of_the_largest_requests_fits_into_64_mib(
     assert shown(board, "NRestarts") == "0"
     events = dict(line.split() for line in board.agent.check(f"cat {GROUP}/memory.events").splitlines())
     assert events["oom_kill"] == "0"
-    after = settled(board)
+    after = settled(board)["pss"]
     measured["flood_peak_bytes"] = float(board.agent.check(f"cat {GROUP}/memory.peak"))
     measured["flood_idle_pss_bytes"], measured["flood_after_pss_bytes"] = idle, after
     assert after < idle + 2_000_000

@@ -50,9 +50,8 @@ def test_metacall_is_taken_and_scores_the_same(
     metacall: Machine, expected: list[Prediction], measured: dict[str, float]
 ) -> None:
     agent = metacall.agent
-    assert (
-        agent.check("python3 -c 'from edged import Client; print(Client().info()[\"host\"])'") == "metacall"
-    )
+    source = "from edged import Client; print(Client(timeout=120).info()['host'])"
+    assert agent.check(f'python3 -c "{source}"') == "metacall"
     classify = f"edgectl classify {SAMPLE} --to jsonl --no-text --no-progress --timeout 300"
     rows = [json.loads(line) for line in agent.check(classify, timeout=SLOW).splitlines()]
     got = [Prediction(row["label"], row["score"]) for row in rows]
