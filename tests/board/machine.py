@@ -108,7 +108,8 @@ class Machine:
         command += ["-device", f"virtio-rng-{bus}", "-device", f"virtio-serial-{bus}"]
         command += ["-chardev", f"socket,id=agent,path={agent},server=on,wait=off"]
         command += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
-        self._process = subprocess.Popen(command)
+        # A run that is ended from outside takes its board along.
+        self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command])
         while not agent.exists():
             if self._process.poll() is not None:
                 raise OSError(f"qemu ended with {self._process.returncode}")
