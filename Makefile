@@ -27,6 +27,7 @@ env: $(ENV) ## Install what is missing: Debian packages, .venv, Go
 	@touch $@
 
 build: build/edged ## Build the daemon: build/edged
+	@chmod go-w edged/models/* # as a clone under umask 002 has them, they are refused
 build/edged: $(ENV) $(GO_SOURCES)
 	@echo "build: compiling the daemon (the first time takes about a minute)"
 	@cd go_core && go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o ../build/edged .
