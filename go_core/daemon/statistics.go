@@ -62,7 +62,12 @@ func (d *Daemon) keepWithinBudget() {
 		debug.SetGCPercent(collectAt)
 	}
 	group, _ := memory.Surroundings()
-	d.guard = memory.NewGuard(*budget, group, d.trim)
+	d.guard = memory.NewGuard(*budget, group, d.working, d.trim)
+}
+
+// working says whether reviews wait or are being classified.
+func (d *Daemon) working() bool {
+	return d.batcher.Counters.QueueReviews.Load() > 0 || d.batcher.Running() != 0
 }
 
 // collectAt is Go's GC percent. At its own 100 the heap, 1 MB when live, grows to 4 MB before it is first looked at; at 30 that

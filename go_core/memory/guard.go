@@ -10,7 +10,7 @@ const (
 	// guardInterval is how often usage is read while requests come in: 20 readings a second cost a thousandth of a core,
 	// and in one interval a gigabit network brings no more than the budget's reserve.
 	guardInterval = 50 * time.Millisecond
-	// guardQuiet is how long nothing must come in before memory is given back, which costs about 10 ms.
+	// guardQuiet is how long nothing must come in and nothing be under way before memory is given back, which costs about 10 ms.
 	guardQuiet = 2 * time.Second
 	// guardSlack is what a burst must have left behind for that to be worth it.
 	guardSlack = 2 * mib
@@ -22,6 +22,7 @@ type Guard struct {
 	shedAbove uint64
 	usage     func() uint64 // what counts against the limit
 	resident  func() uint64 // of the process: pages of files that are mapped again are charged to nobody
+	working   func() bool   // on what came in: on a slow board that takes longer than the quiet lasts
 	trim      func()
 	short     atomic.Bool
 	traffic   chan struct{}
@@ -30,9 +31,9 @@ type Guard struct {
 	rest      atomic.Uint64 // what was in use after memory was last given back
 }
 
-// NewGuard watches the process or, where its limit is the control group's, that group. trim must give unused memory back
-// to the kernel.
-func NewGuard(budget Budget, group Cgroup, trim func()) *Guard {
+// NewGuard watches the process or, where its limit is the control group's, that group. working says whether requests wait or
+// are under way, trim must give unused memory back to the kernel.
+func NewGuard(budget Budget, group Cgroup, working func() bool, trim func()) *Guard {
 	k := &kernel{buffer: make([]byte, 8*kib)}
 	resident := func() uint64 {
 		status := ParseStatus(k.read("/proc/self/status"))
@@ -45,11 +46,12 @@ func NewGuard(budget Budget, group Cgroup, trim func()) *Guard {
 			return c.WorkingSet()
 		}
 	}
-	return newGuard(uint64(budget.ShedAbove), usage, resident, trim)
+	return newGuard(uint64(budget.ShedAbove), usage, resident, working, trim)
 }
 
-func newGuard(shedAbove uint64, usage, resident func() uint64, trim func()) *Guard {
-	return &Guard{shedAbove: shedAbove, usage: usage, resident: resident, trim: trim, traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet}
+func newGuard(shedAbove uint64, usage, resident func() uint64, working func() bool, trim func()) *Guard {
+	return &Guard{shedAbove: shedAbove, usage: usage, resident: resident, working: working, trim: trim,
+		traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet}
 }
 
 // Short says that the limit is near: requests should be answered busy. Call it for each request; it never blocks.
@@ -109,11 +111,14 @@ func (g *Guard) watch(ctx context.Context) (peak uint64) {
 			return peak
 		case <-timer.C:
 		}
+		quiet += g.interval
 		select {
 		case <-g.traffic:
 			quiet = 0
 		default:
-			quiet += g.interval
+			if g.working() {
+				quiet = 0
+			}
 		}
 	}
 	return peak

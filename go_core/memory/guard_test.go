@@ -19,9 +19,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
 	var used, readings, trims atomic.Int64
+	var working atomic.Bool
 	used.Store(40 * mib)
 	usage := func() uint64 { readings.Add(1); return uint64(used.Load()) }
-	g := newGuard(60*mib, usage, func() uint64 { return uint64(used.Load()) }, func() { trims.Add(1) })
+	g := newGuard(60*mib, usage, func() uint64 { return uint64(used.Load()) }, working.Load, func() { trims.Add(1) })
 	g.interval, g.quiet = time.Millisecond, 10*time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -47,10 +48,16 @@ func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
 	if !request(59 * mib) {
 		t.Error("no longer short just below the limit: it would flap")
 	}
+	working.Store(true)
 	if request(50 * mib) {
 		t.Error("still short although memory is free")
 	}
 	before := trims.Load()
+	time.Sleep(5 * g.quiet)
+	if n := trims.Load(); n != before {
+		t.Errorf("%d trims in the middle of the work: what it still needs would come back and stay", n-before)
+	}
+	working.Store(false)
 	eventually(t, "a trim after the burst", func() bool { return trims.Load() == before+1 })
 	idle := readings.Load()
 	time.Sleep(5 * g.quiet)
@@ -62,7 +69,7 @@ func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
 }
 
 func TestGuardReadsTheProcessOrItsGroup(t *testing.T) {
-	process := NewGuard(Budget{Limit: 64 * mib, ShedAbove: 60 * mib}, Cgroup{}, nil)
+	process := NewGuard(Budget{Limit: 64 * mib, ShedAbove: 60 * mib}, Cgroup{}, nil, nil)
 	if used := process.usage(); used < mib || used > 4<<30 {
 		t.Errorf("the process uses %d bytes", used)
 	}
@@ -72,7 +79,7 @@ func TestGuardReadsTheProcessOrItsGroup(t *testing.T) {
 	}
 	limited := group
 	limited.Max = 64 * mib
-	if used := NewGuard(Budget{Limit: 64 * mib}, limited, nil).usage(); used == 0 {
+	if used := NewGuard(Budget{Limit: 64 * mib}, limited, nil, nil).usage(); used == 0 {
 		t.Error("the group uses nothing")
 	}
 }
