@@ -111,7 +111,29 @@ def made(count: int, seed: int) -> Reviews:
     return reviews
 
 
+@pytest.mark.filterwarnings("default")
+def test_the_graph_reads_as_the_training_does() -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra train: make train-test")
+    from edged.features import Rows
+    from edged.training import calibrate, graph
+    from edged.training.flatbuffer import join
+    from edged.training.tflite import Reader
+
+    rng = np.random.default_rng(5)
+    wide = graph.Wide.quantized(rng.normal(0, 1, (50, 5)).astype(np.float32), rng.normal(0, 1, 5))
+    wide.trust = np.array([0.7, 1.4, -0.2], np.float32)
+    ids = rng.integers(1, 51, 30_000).astype(np.int32)
+    offsets = np.array([0, 3, 10, 400, 30_000], np.uint32)  # the last is trusted least
+    rows = Rows(offsets, ids, np.zeros(5, np.uint32), np.zeros(0, np.int32), np.zeros(4, np.uint8))
+    logit, gates, length = wide.read(rows)
+    factor = np.maximum(gates @ wide.trust[:-1] + wide.trust[-1] * length, calibrate.LEAST_TRUST)
+    assert factor[-1] == np.float32(calibrate.LEAST_TRUST) < factor[:-1].min()
+    found = Reader(join(graph.wide_models(wide), {})).wide(rows)
+    assert found == pytest.approx(logit * factor, rel=1e-3)
+
+
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")  # the converter warns of what it does not need
 def test_a_whole_run(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra train: make train-test")
     from dataclasses import replace

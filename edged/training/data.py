@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = re.compile(r"\.(jsonl|ndjson|csv|tsv)(\.gz)?$")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+LEAST_SENTENCE = 20  # characters; shorter ones say little, or are no sentences
 NAMED = {"negative": 0.0, "positive": 1.0}
 # Wine points without a label lie between the labels: a soft one follows them, even odds at the median.
 MIDDLE_POINTS = 87.5
@@ -55,6 +57,18 @@ class Reviews:
     def labelled(self) -> Reviews:
         """The reviews with a label, soft ones too."""
         return self.pick(~np.isnan(self.label))
+
+    @property
+    def sentences(self) -> Reviews:
+        """The sentences of these reviews, unlabelled, of domains of their own."""
+        found = Reviews()
+        for text, domain in zip(self.texts, self.domains):
+            for sentence in SENTENCE_END.split(text):
+                if len(sentence) >= LEAST_SENTENCE:
+                    found.texts.append(sentence)
+                    found.labels.append(math.nan)
+                    found.domains.append(f"{domain} in sentences")
+        return found
 
     @property
     def polar(self) -> Reviews:

@@ -24,8 +24,8 @@ Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 LENGTHS = (16, 32, 64, 128, 256)  # words, padding included: batches hold reviews of one length
-SHOWN_EVERY_S = 10
-TOKENS = 8192  # of one batch, padding included
+SHOWN_EVERY_S = 30
+TOKENS = 16384  # of one batch, padding included
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def fit(
     words: Words,
     *,
     epochs: int,
-    rate: float = 1e-3,
+    rate: float = 1.4e-3,
     unknown: float = 0.03,
     seed: int = 0,
     after: Callable[[int, float], None] | None = None,
@@ -192,12 +192,11 @@ def fit(
         for at, ids in batches(words, rng):
             total += float(step(ids, words.target[at], words.weight[at]))
             count += 1
-            if time.monotonic() - shown > 30:
+            if time.monotonic() - shown > SHOWN_EVERY_S:
                 shown = time.monotonic()
-                print(
-                    f"    epoch {epoch + 1}: {count}/{steps // epochs} loss {total / count:.4f}", flush=True
-                )
+                _show(epoch, count * epochs / steps, total / count)
         losses.append(total / count)
+        _show(epoch, 1, losses[-1])
         if after is not None:
             after(epoch, total / count)
     return losses

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 import tensorflow as tf
 
+from edged.training.calibrate import LEAST_TRUST
 from edged.training.wide import DAMPED_FROM
 
 if TYPE_CHECKING:
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
 
     from edged.features import Rows
 
-# Ids that one call takes, all its reviews together. In doubling steps, since a call costs what its size does,
-# used or not; batches of more ids are several calls, whose fixed cost (7 us) is then small beside the rest.
-WIDE_SIZES = {"wide": 128, "wide_256": 256, "wide_512": 512, "wide_1024": 1024, "wide_2048": 2048}
+        # By way of bool: TFLite's MINIMUM with a scalar took a quarter of the wide part's time.
+        known = tf.math.segment_sum(tf.cast(tf.cast(ids, tf.bool), tf.float32), rows)
+        damping = tf.math.rsqrt(1 + known / DAMPED_FROM)
+        columns = tf.math.segment_sum(found, rows) * wide.scale * damping[:, None] + wide.bias
 
 
 @dataclass
@@ -28,6 +31,12 @@ class Wide:
     table: npt.NDArray[np.int8]  # ids, 1 + 2 * groups; row 0 is padding and zero
     scale: npt.NDArray[np.float32]  # 1 + 2 * groups
     bias: npt.NDArray[np.float32]  # 1 + 2 * groups
+    trust: npt.NDArray[np.float32] | None = None  # groups + 1; see `calibrate.trust`
+
+    @property
+    def groups(self) -> int:
+        """How many."""
+        return (self.table.shape[1] - 1) // 2
 
     @classmethod
     def quantized(cls, weights: npt.NDArray[np.float32], bias: npt.NDArray[np.float32]) -> Wide:
@@ -36,6 +45,18 @@ class Wide:
         table = np.zeros((len(weights) + 1, weights.shape[1]), np.int8)
         table[1:] = np.round(weights / scale)
         return cls(table, scale.astype(np.float32), bias.astype(np.float32))
+
+    def read(self, rows: Rows) -> tuple[Floats, Floats, Floats]:
+        """Of n reviews: logits before `trust`, float32[n]; gates, float32[n, groups]; lengths, float32[n]."""
+        ones = np.ones(len(rows.wide), np.float32)
+        known = np.diff(rows.wide_offsets.astype(np.int64))
+        matrix = sp.csr_matrix((ones, rows.wide, rows.wide_offsets), (len(known), len(self.table)))
+        length = np.log1p(known / DAMPED_FROM).astype(np.float32)
+        damped = matrix @ self.table.astype(np.float32) * np.exp(-length / 2)[:, None]
+        columns = damped * self.scale + self.bias
+        values, gates = columns[:, 1 : 1 + self.groups], np.exp(columns[:, 1 + self.groups :])
+        gates /= gates.sum(1, keepdims=True)
+        return columns[:, 0] + (gates * values).sum(1), gates, length
 
 
 def convert(function: Callable[..., tf.Tensor], inputs: Sequence[tf.TensorSpec]) -> bytes:
@@ -50,16 +71,26 @@ def wide_models(wide: Wide) -> dict[str, bytes]:
 
     Padding is id 0, given to the last review.
     """
-    groups = (wide.table.shape[1] - 1) // 2
+    groups = wide.groups
+    trust = wide.trust if wide.trust is not None else np.append(np.ones(groups, np.float32), np.float32(0))
 
     def logits(ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         found = tf.cast(tf.gather(tf.constant(wide.table), ids), tf.float32)
+<<<<<<< HEAD
         # By way of bool: TFLite's MINIMUM with a scalar took a quarter of the wide part's time.
         known = tf.math.segment_sum(tf.cast(tf.cast(ids, tf.bool), tf.float32), rows)
         damping = tf.math.rsqrt(1 + known / DAMPED_FROM)[:, None]
         columns = tf.math.segment_sum(found, rows) * wide.scale * damping + wide.bias
+=======
+        known = tf.math.segment_sum(tf.cast(tf.minimum(ids, 1), tf.float32), rows)
+        damping = tf.math.rsqrt(1 + known / DAMPED_FROM)
+        columns = tf.math.segment_sum(found, rows) * wide.scale * damping[:, None] + wide.bias
+>>>>>>> 10efca1 (Training: trust of a logit by group and length; the wide part beside the networks; unlabelled reviews in sentences)
         shared, values, gates = tf.split(columns, [1, groups, groups], axis=-1)
-        return tf.squeeze(shared, -1) + tf.reduce_sum(tf.nn.softmax(gates) * values, -1)
+        gates = tf.nn.softmax(gates)
+        factor = tf.reduce_sum(gates * trust[:-1], -1) - 2 * trust[-1] * tf.math.log(damping)
+        logit = tf.squeeze(shared, -1) + tf.reduce_sum(gates * values, -1)
+        return logit * tf.maximum(factor, LEAST_TRUST)
 
     return {
         name: convert(

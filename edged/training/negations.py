@@ -32,8 +32,22 @@ THINGS = [
     "the phone",
 ]
 # Sentences, and how probably "positive" one with a good word is. "Not bad" is fainter praise than "good".
-GOOD = [("{thing} is not {word}", 0.06), ("{thing} was n't very {word}", 0.1), ("{thing} is {word}", 0.95)]
-BAD = [("{thing} is not {word} at all", 0.85), ("{thing} was n't {word}", 0.75), ("{thing} is {word}", 0.05)]
+GOOD = [
+    ("{thing} is not {word}", 0.06),
+    ("{thing} was n't very {word}", 0.1),
+    ("i do n't think {thing} is {word}", 0.08),
+    ("nobody would call {thing} {word}", 0.1),
+    ("{thing} is far from {word}", 0.1),
+    ("{thing} is {word}", 0.95),
+]
+BAD = [
+    ("{thing} is not {word} at all", 0.85),
+    ("{thing} was n't {word}", 0.75),
+    ("i do n't think {thing} is {word}", 0.7),
+    ("nobody would call {thing} {word}", 0.75),
+    ("{thing} is far from {word}", 0.8),
+    ("{thing} is {word}", 0.05),
+]
 FIXED = [
     ("i was not disappointed", 0.95),
     ("we were not disappointed", 0.95),

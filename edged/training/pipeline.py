@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edged.features import Extractor, mix, pack_table
 from edged.tokens import Tokenizer, Tokens
 from edged.training import calibrate, deep, graph, negations, ngrams, wide
+from edged.training.beside import Beside
 from edged.training.data import Reviews, domain_weights, read_folder
 from edged.training.flatbuffer import join
 from edged.training.tflite import Reader
@@ -40,10 +41,11 @@ class Recipe:
     vocabulary: int = 40_000  # of the word vectors; the network keeps the first `shape.words`
     shape: deep.Shape = field(default_factory=lambda: deep.Shape(24_000, 64, (2, 3, 4), 96, 64))
     word_bits: int = 13
-    teacher_epochs: int = 4
-    epochs: int = 6
+    teacher_epochs: int = 3
+    epochs: int = 4
     dropout: float = 0.4
-    unlabelled: float = 0.5  # share of the unlabelled reviews that the student learns from
+    in_sentences: float = 0.5  # share of the unlabelled reviews that are cut into sentences
+    unlabelled: float = 0.6  # share of the unlabelled reviews and sentences that the student learns from
     unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
     rules: dict[str, int] = field(
         default_factory=lambda: {
@@ -72,6 +74,7 @@ class Training:
     def __init__(self, data: Path, recipe: Recipe, cache: Path | None = None) -> None:
         self.data, self.recipe, self.cache = data, recipe, cache
         self._started = time.monotonic()
+        self._wide_part: Beside[tuple[wide.Gated, U64]] | None = None
 
     def stage(self, name: str, make: Callable[[], T]) -> T:
         """What `make` gives, from the cache where it has that."""
@@ -93,7 +96,11 @@ class Training:
         train = found["train"].labelled
         if train.texts:
             train.extend(self.stage("negations", lambda: negations.sentences(train)))
-        return {"train": train, "val": found["val"].polar, "unlabelled": found["unlabelled"]}
+        unlabelled = found["unlabelled"]
+        cut = np.random.default_rng(self.recipe.seed).random(len(unlabelled.texts)) < self.recipe.in_sentences
+        sentences, unlabelled = unlabelled.pick(cut).sentences, unlabelled.pick(~cut)
+        unlabelled.extend(sentences)
+        return {"train": train, "val": found["val"].polar, "unlabelled": unlabelled}
 
     @cached_property
     def decided(self) -> npt.NDArray[np.bool_]:
@@ -118,10 +125,17 @@ class Training:
         """Weight of each training review."""
         return domain_weights(self.reviews["train"].domain)
 
+    def begin(self) -> None:
+        """Start on the wide part in a process of its own; meanwhile, networks can be trained in this one."""
+        if self.tokens:
+            self._wide_part = Beside(self._gated)
+
     @cached_property
     def gated(self) -> tuple[wide.Gated, U64]:
         """The wide part in floats, and the key of each of its n-grams."""
+        return self._wide_part.result() if self._wide_part else self._gated()
 
+    def _gated(self) -> tuple[wide.Gated, U64]:
         def make() -> tuple[wide.Gated, U64]:
             grams, matrix = ngrams.collect(self.tokens["train"], self.recipe.rules["negation_span"])
             train = self.reviews["train"]
@@ -238,23 +252,24 @@ class Training:
 
     def _taught(self, teacher: Any) -> deep.Words:
         words, reviews = self.windows("unlabelled"), self.reviews["unlabelled"]
-        logits = deep.logits(teacher, words) + self.wide_logits("unlabelled")
-        words.target = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        words.target = self.wide_logits("unlabelled")
         of_domain = dict(zip(self.reviews["train"].domains, self.weights.tolist()))
         least = float(self.weights.min())
         weight = [of_domain.get(domain, least) for domain in reviews.domains]
         words.weight = np.array(weight, np.float32) * np.float32(self.recipe.unlabelled_weight)
-        chosen = np.random.default_rng(self.recipe.seed).random(len(words)) < self.recipe.unlabelled
-        return words.pick(chosen)
+        rng = np.random.default_rng(self.recipe.seed + 1)
+        words = words.pick(rng.random(len(words)) < self.recipe.unlabelled)
+        words.target = (1 / (1 + np.exp(-words.target - deep.logits(teacher, words)))).astype(np.float32)
+        return words
 
-    def tables(self) -> tuple[dict[str, bytes], wide.Gated, Any]:
+    def tables(self, student: Fitted) -> tuple[dict[str, bytes], wide.Gated, Any]:
         """The metadata blocks of both tables, and both parts with their rows in the order of the tables."""
         gated, keys = self.gated
         grams, order = pack_table(keys, self.recipe.bucket_bits)
         ordered = wide.Gated(gated.weights[order], gated.bias, gated.groups)
         count = self.recipe.shape.words
         words, rank = pack_table(self.vocabulary[:count], self.recipe.word_bits)
-        network = self.network(self.student)
+        network = self.network(student)
         layer = network.get_layer("vectors")
         (rows,) = layer.get_weights()
         # Ranks in the file are by key; those in training by frequency.
@@ -266,17 +281,19 @@ class Training:
 
     def build(self) -> tuple[bytes, dict[str, Any], list[calibrate.Step]]:
         """The model file, its description, and the cascade's curve."""
-        blocks, gated, layers = self.tables()
+        self.begin()
+        blocks, gated, layers = self.tables(self.student)
         rules = self.recipe.rules
         extract = Extractor(rules, blocks["edged.ngrams"], blocks["edged.words"])
         val = self.reviews["val"]
         rows = extract(val.texts)
         samples = graph.samples_of(extract(self._typical()))
-        quantized = graph.Wide.quantized(gated.weights, gated.bias)
-        parts = self.stage("wide graph", lambda: graph.wide_models(quantized))
-        first = self.stage("deep graph", lambda: graph.deep_models(layers, samples))
         label, domain = val.label, val.domain
         weight = domain_weights(domain) ** 2  # domains alike
+        quantized = graph.Wide.quantized(gated.weights, gated.bias)
+        quantized.trust = calibrate.trust(*quantized.read(rows), label, weight)
+        parts = self.stage("wide graph", lambda: graph.wide_models(quantized))
+        first = self.stage("deep graph", lambda: graph.deep_models(layers, samples))
         wide_logits = Reader(join(parts, {})).wide(rows)
         deep_logits = Reader(join(first, {})).deep(rows)
         alone = calibrate.platt(wide_logits[:, None], label, weight)
