@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 
 LENGTHS = (16, 32, 64, 128, 256)  # words, padding included: batches hold reviews of one length
 SHOWN_EVERY_S = 30
-TOKENS = 16384  # of one batch, padding included
+TOKENS = 12288  # of one batch, padding included
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def fit(
     words: Words,
     *,
     epochs: int,
-    rate: float = 1.4e-3,
+    rate: float = 1.2e-3,
     unknown: float = 0.03,
     seed: int = 0,
     after: Callable[[int, float], None] | None = None,

@@ -27,7 +27,7 @@ FILLED = 20  # sentences of any other template
 Template = tuple[str, float]  # a sentence, and how probably "positive" it is
 SLOTS = {
     "thing": "it|this|that|the food|the film|the service|this wine|the story|the room|the phone|the staff|"
-    "my seat|the acting|the flight|the music|the soup|our table|the app|the book|the battery|everything|the place",
+    "my seat|the acting|the flight|the music|the soup|our table|the app|the book|the battery|everything",
     "is": "is|was|seems|looks|feels|felt",
     "be": "is|was",
     "feel": "feel|look|seem|get",

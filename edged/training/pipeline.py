@@ -41,11 +41,11 @@ class Recipe:
     vocabulary: int = 40_000  # of the word vectors; the network keeps the first `shape.words`
     shape: deep.Shape = field(default_factory=lambda: deep.Shape(24_000, 64, (2, 3, 4), 96, 64))
     word_bits: int = 13
-    teacher_epochs: int = 3
+    teacher_epochs: int = 2
     epochs: int = 4
     dropout: float = 0.4
     in_sentences: float = 0.5  # share of the unlabelled reviews that are cut into sentences
-    unlabelled: float = 0.6  # share of the unlabelled reviews and sentences that the student learns from
+    unlabelled: float = 0.4  # share of the unlabelled reviews and sentences that the student learns from
     unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
     rules: dict[str, int] = field(
         default_factory=lambda: {
