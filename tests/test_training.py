@@ -120,7 +120,7 @@ def test_the_graph_reads_as_the_training_does() -> None:
     from edged.training.tflite import Reader
 
     rng = np.random.default_rng(5)
-    wide = graph.Wide.quantized(rng.normal(0, 1, (50, 5)).astype(np.float32), rng.normal(0, 1, 5))
+    wide = graph.Wide.quantized(*(rng.normal(0, 1, shape).astype(np.float32) for shape in ((50, 5), 5)))
     wide.trust = np.array([0.7, 1.4, -0.2], np.float32)
     ids = rng.integers(1, 51, 30_000).astype(np.int32)
     offsets = np.array([0, 3, 10, 400, 30_000], np.uint32)  # the last is trusted least

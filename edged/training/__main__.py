@@ -50,7 +50,7 @@ def main() -> int:
 
 def _train(args: argparse.Namespace) -> None:
     # TensorFlow takes seconds to load: wrong arguments are found first.
-    from edged.training import card, compare, plots  # noqa: PLC0415
+    from edged.training import behaviour, candidates, card, compare, cost, plots  # noqa: PLC0415
     from edged.training.pipeline import Recipe, Training  # noqa: PLC0415
 
     recipe = replace(Recipe(), name=args.name, version=args.model_version, seed=args.seed)
@@ -67,21 +67,21 @@ def _train(args: argparse.Namespace) -> None:
     report = evaluation.report(cases)
     file = training.finished(report)
     args.out.write_bytes(file)
-    more = {"Beside other recipes": _COMPARED + compare.table(training, args.out)} if args.compare else {}
-    args.out.with_suffix(".md").write_text(card.card(description, report, curve, file, more), "utf-8")
+    spent = cost.measured(args.out, cost.sample(training.reviews["val"]))
+    more = {"Cost": card.costs(spent)}
+    if sys.version_info >= (3, 11):
+        more["Behaviour"] = card.BEHAVIOUR + behaviour.table(behaviour.rates(Scorer(args.out)))
+    if args.compare:
+        more["Beside other recipes"] = card.COMPARED + compare.table(training, args.out)
+    args.out.with_suffix(".md").write_text(card.card(description, cases, curve, file, more), "utf-8")
     plots.reliability(cases, args.out.with_name("reliability.png"))
     plots.cascade(curve, description["cascade"]["share"], args.out.with_name("cascade.png"))
     plots.learning(training.losses, args.out.with_name("learning.png"))
+    plots.candidates(candidates.by_size(training), "MB", args.out.with_name("size.png"))
+    plots.candidates(candidates.by_time(curve, spent), "us a review", args.out.with_name("time.png"))
     mean = report["mean"]
     accuracy, error = 100 * mean["accuracy"], 100 * mean["ece"]
     print(f"{args.out}: {len(file):,} bytes, mean accuracy {accuracy:.2f} %, calibration error {error:.2f} %")
-
-
-_COMPARED = """Trained on the same files, judged on the same validation reviews: accuracy in percent, ± half
-the 95 % bootstrap interval. In the rows above the last, `*` marks where edged is significantly better by the
-paired bootstrap, `!` where it is significantly worse.
-
-"""
 
 
 def _cases(path: Path, val: Reviews) -> list[evaluation.Case]:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from edged.evaluation import BINS
+
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
@@ -93,6 +95,15 @@ def cascade_curve(wide: Floats, both: Floats, labels: Floats, domains: npt.NDArr
 def knee(steps: list[Step]) -> Step:
     """The narrowest band that costs at most `GIVEN_UP` against the deep part on all reviews."""
     return next(step for step in steps if step.accuracy >= steps[-1].accuracy - GIVEN_UP)
+
+
+def least_error(confidence: Floats, draws: int = 200) -> float:
+    """The mean calibration error of a model that is right just as often as its confidences say, 0 to 1."""
+    rng = np.random.default_rng(0)
+    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    missed = confidence - (rng.random((draws, len(confidence))) < confidence)
+    sums = np.stack([np.bincount(which, weights=draw, minlength=BINS) for draw in missed])
+    return float(np.abs(sums).sum(1).mean() / len(confidence))
 
 
 def uncertain_band(probabilities: Floats, labels: Floats, weights: Floats) -> tuple[float, float]:

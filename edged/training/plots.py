@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from edged.evaluation import Case
     from edged.training.calibrate import Step
+    from edged.training.candidates import Candidate
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+
+NAMED = 12  # candidates in a line, beyond which their names would hide it
 
 
 def reliability(cases: Sequence[Case], path: Path) -> None:
@@ -55,6 +58,21 @@ def learning(losses: Mapping[str, Sequence[float]], path: Path) -> None:
     for name, values in losses.items():
         axes.plot(range(1, len(values) + 1), values, "o-", label=name)
     axes.set(xlabel="epoch", ylabel="training loss", title="Learning curves")
+    axes.legend()
+    _save(figure, path)
+
+
+def candidates(found: Sequence[Candidate], unit: str, path: Path) -> None:
+    """Mean accuracy against what each candidate weighs or takes, a line for each family."""
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for family in dict.fromkeys(candidate.family for candidate in found):
+        members = [candidate for candidate in found if candidate.family == family]
+        costs, accuracies = zip(*((member.cost, member.accuracy) for member in members))
+        axes.plot(costs, accuracies, ".-", label=family)
+        if len(members) < NAMED:
+            for member in members:
+                axes.annotate(member.name, (member.cost, member.accuracy), fontsize=7)
+    axes.set(xlabel=unit, ylabel="mean accuracy, %", title=f"Accuracy against {unit}")
     axes.legend()
     _save(figure, path)
 
