@@ -94,7 +94,8 @@ def _summary(description: Mapping[str, Any], file: bytes) -> str:
         "  logits are added.",
         f"- It reads {rules['max_tokens']:,} tokens of a review; the deep part reads the first",
         f"  {rules['words_head']} and the last {rules['words_tail']}.",
-        '- Scores are calibrated on validation reviews. A score is flagged "uncertain" from',
+        "- Scores are calibrated on validation reviews; what a logit is worth depends on the groups that the",
+        '  gate sees and on the length of the review. A score is flagged "uncertain" from',
         f"  {doubt['low']} to {doubt['high']}, and where fewer than {rules['unknown_percent']} % of the",
         "  words are known.",
     ]
@@ -137,7 +138,8 @@ def costs(spent: cost.Cost) -> str:
     """Markdown: what `cost` measured."""
     return (
         "Of wine reviews where there are any, on one thread of the machine that wrote this card, features\n"
-        f"excepted; lowest of {cost.ROUNDS} rounds. The deep part reads {100 * spent.share:.0f} % of them.\n\n"
+        f"excepted; lowest of {cost.ROUNDS} rounds. The deep part reads {100 * spent.share:.0f} % of them."
+        "\n\n"
         f"{cost.table(spent)}"
     )
 
