@@ -55,7 +55,7 @@ def _recipes(training: Training) -> dict[str, Floats]:
     """Logits of the recipes on the validation reviews."""
     gated = training.stage("plain gated", lambda: _plain(training))
     cnn = training.stage(
-        "teacher on val", lambda: deep.logits(training.network(training.teacher), training.windows("val"))
+        "deep part on val", lambda: deep.logits(training.network(training.student), training.windows("val"))
     )
     return {
         "TF-IDF(1,2) + logistic regression, float": training.stage("TF-IDF", lambda: _tfidf(training)),
