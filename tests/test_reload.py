@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from edged import Client
 from edged.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.daemon import Daemon
 
@@ -41,39 +42,56 @@ def pss(pid: int) -> int:
     return int(rollup.split("\nPss:")[1].split()[0]) * 1024
 
 
-@pytest.mark.timeout(300)
-def test_200_reloads_under_32_clients_lose_nothing(daemon: Daemon) -> None:
+@contextmanager
+def clients(daemon: Daemon, number: int) -> Iterator[None]:
+    """So many clients that classify without a break, and accept no error."""
     done = threading.Event()
     faults: list[str] = []
 
     def run() -> None:
         try:
-            with Client(daemon.endpoint, retries=0, timeout=20) as client:
+            with Client(daemon.endpoint, retries=0, timeout=60) as client:
                 while not done.is_set():
                     assert len(client.classify(["good wine", "bad wine"])) == 2
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault
             faults.append(repr(error))
 
-    threads = [threading.Thread(target=run) for _ in range(32)]
+    threads = [threading.Thread(target=run) for _ in range(number)]
     for thread in threads:
         thread.start()
-    with Client(daemon.endpoint) as client:
-        sizes = {}
-        for attempt in range(1, 201):
-            daemon.signal(signal.SIGHUP)
-            while client.info()["reload"]["attempts"] < attempt:
-                time.sleep(0.005)
-            if attempt in (50, 200):
-                sizes[attempt] = pss(daemon.pid)
-        info = client.info()
+    yield
     done.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
+    assert not any(thread.is_alive() for thread in threads)
     assert faults == []
+
+
+def at_rest(pid: int) -> int:
+    """The least PSS in the seconds in which the daemon gives back what a burst needed, in bytes."""
+    least = pss(pid)
+    for _ in range(30):
+        time.sleep(0.2)
+        least = min(least, pss(pid))
+    return least
+
+
+@pytest.mark.timeout(300)
+def test_200_reloads_under_32_clients_lose_nothing(daemon: Daemon) -> None:
+    sizes = {}
+    with Client(daemon.endpoint, timeout=60) as client:
+        for first, last in ((1, 50), (51, 200)):
+            with clients(daemon, 32):
+                for attempt in range(first, last + 1):
+                    daemon.signal(signal.SIGHUP)
+                    while client.info()["reload"]["attempts"] < attempt:
+                        time.sleep(0.005)
+            sizes[last] = at_rest(daemon.pid)
+        info = client.info()
     assert (info["generation"], info["reload"]["error"]) == (201, "")
-    # tflite-runtime 2.14 never frees 9 KB of what it says about each interpreter's signatures (measured in
-    # plain Python); that is all there may be, beside what Go's collector has not given back yet.
-    assert sizes[200] - sizes[50] < 150 * 9_000 + 2_000_000, sizes
+    # tflite-runtime 2.14 never frees 9.4 KB of what it says about each interpreter's signatures (measured in
+    # plain Python); that is all there may be, beside the heap's own unevenness.
+    assert sizes[200] - sizes[50] < 150 * 9_400 + 1_500_000, sizes
 
 
 def test_reload_takes_a_new_handler_and_new_settings(make_daemon: Callable[..., Daemon]) -> None:
