@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import edged
-from edged.cli import COMMANDS, exits
+from edged.cli import COMMANDS, board, exits
 from tests.daemon import BINARY
 
 if TYPE_CHECKING:
@@ -250,6 +250,18 @@ def test_doctor_on_sockets_that_will_not_do(tmp_path: Path) -> None:
     assert "does not run" in found["edged"]["text"]
     done = edgectl("doctor", "--json", "--daemon", "/bin/false", endpoint="nonsense")
     assert "nonsense" in findings(done)["daemon"]["text"]
+
+
+def test_doctor_tells_a_slow_interpreter_from_a_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 10\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(board, "PATIENCE_S", 0.2)
+    [found] = board._interpreter(str(BINARY), {"python": str(python)})
+    assert (found.state, found.text) == ("wrong", f"{python} did not end within 0.2 s")
+    assert "busy" in found.remedy
 
 
 def test_doctor_as_a_user_who_may_not(make_daemon: Callable[..., Daemon]) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 METACALL_FOLDERS = ("/usr/local/lib", "/gnu/lib")
-START_S = 30.0
+# A slow board takes 20 s to start an interpreter with all its packages, a busy one longer.
+PATIENCE_S = 120
 PROBE = """
 import json, os, sys, sysconfig
 found = {"version": sys.version.split()[0], "errors": {}}
@@ -58,10 +59,10 @@ def findings(binary: str, config_path: str | None, *, dry_run: bool) -> Iterator
         yield _start(binary, options)
 
 
-def _run(command: list[str], timeout: float = 30) -> subprocess.CompletedProcess[str] | None:
+def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
     try:
         return subprocess.run(  # noqa: S603 - the daemon and its interpreter
-            command, capture_output=True, text=True, timeout=timeout, check=False
+            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -121,7 +122,11 @@ def _interpreter(binary: str, config: Mapping[str, Any]) -> Iterator[Finding]:
     folders = [beside / "lib" / "edged", beside / "lib" / "edged" / "vendor", beside]
     path = os.pathsep.join([*config.get("python_path", ()), *map(str, folders)])
     done = _run(["env", f"PYTHONPATH={path}", python, "-c", PROBE])
-    if done is None or done.returncode:
+    if done is None:
+        slow = f"{python} did not end within {PATIENCE_S} s"
+        yield Finding(WRONG, "python", slow, "the machine is busy or its storage slow: try again")
+        return
+    if done.returncode:
         yield Finding(WRONG, "python", f"{python} does not run", "apt install python3, or set `python`")
         return
     found = json.loads(done.stdout)
@@ -197,7 +202,7 @@ def _start(binary: str, options: list[str]) -> Finding:
 
 
 def _watch(process: subprocess.Popen[bytes], log: Path) -> Finding:
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         ended = process.poll() is not None
         for line in log.read_text(errors="replace").splitlines():
@@ -212,7 +217,7 @@ def _watch(process: subprocess.Popen[bytes], log: Path) -> Finding:
             last = said[-1] if said else "nothing was said"
             return Finding(WRONG, "start", f"ended with {process.returncode}: {last}", "see above")
         time.sleep(0.05)
-    return Finding(WRONG, "start", f"not ready after {START_S:g} s", "see the daemon's log")
+    return Finding(WRONG, "start", f"not ready after {PATIENCE_S} s", "see the daemon's log")
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -49,12 +49,15 @@ def memory(board: Machine) -> dict[str, int]:
 
 
 def settled(board: Machine) -> dict[str, int]:
-    """Its memory once it has given back what it does not need: the same PSS in two readings, in bytes."""
-    last = memory(board)
-    for _ in range(30):
+    """Its memory once it has given back what it does not need, in bytes: no other PSS for half a minute.
+
+    It gives memory back two seconds after the last request, which is longer where the board is slow.
+    """
+    found, since = memory(board), time.monotonic()
+    deadline = since + SLOW
+    while time.monotonic() < min(since + 30, deadline):
         time.sleep(3)
         now = memory(board)
-        if abs(now["pss"] - last["pss"]) < 64 << 10:
-            break
-        last = now
-    return now
+        if abs(now["pss"] - found["pss"]) > 64 << 10:
+            found, since = now, time.monotonic()
+    return found
