@@ -62,7 +62,7 @@ class Keys:
     """N-gram keys of many texts, flat, in order of emission."""
 
     keys: U64
-    texts: npt.NDArray[np.int64]  # the text that each key belongs to
+    texts: npt.NDArray[np.intp]  # the text that each key belongs to
 
 
 def ngram_keys(tokens: Tokens, negation_span: int) -> Keys:
@@ -120,7 +120,7 @@ class Table:
             raise FeatureError(
                 f"{name}: {len(data)} bytes, but {count} keys in 2**{bits} buckets take {size}"
             )
-        first = np.frombuffer(data, "<u4", (1 << bits) + 1, 8).astype(np.int64)
+        first = np.frombuffer(data, "<u4", (1 << bits) + 1, 8).astype(np.intp)
         rest = np.frombuffer(data, "<u2", count, 8 + 4 * len(first))
         if first[0] != 0 or first[-1] != count or (np.diff(first) < 0).any():
             raise FeatureError(f"{name}: the bucket directory does not run from 0 to {count}")
@@ -130,7 +130,7 @@ class Table:
         if (np.diff(self._prints.astype(np.int64)) <= 0).any():
             raise FeatureError(f"{name}: keys are not in ascending order")
 
-    def ranks(self, keys: U64) -> npt.NDArray[np.int64]:
+    def ranks(self, keys: U64) -> npt.NDArray[np.intp]:
         """Rank of each key, -1 where it is not in the table."""
         prints = keys >> np.uint64(64 - self.bits - REST_BITS)
         found = np.searchsorted(self._prints, prints)
@@ -139,7 +139,7 @@ class Table:
         return np.where(hit, found, -1)
 
 
-def pack_table(keys: U64, bits: int) -> tuple[bytes, npt.NDArray[np.int64]]:
+def pack_table(keys: U64, bits: int) -> tuple[bytes, npt.NDArray[np.intp]]:
     """Bytes of the table of `keys`, and for each of its ranks the index of a key.
 
     Keys that share bucket and rest are one entry: the first of them is named.
@@ -205,23 +205,23 @@ class Extractor:
         found = ngram_keys(tokens, self.rules["negation_span"])
         ranks = self.ngrams.ranks(found.keys)
         hit = np.flatnonzero(ranks >= 0)
-        pairs = found.texts[hit] * self.ngrams.count + ranks[hit]
+        pairs = found.texts[hit].astype(np.int64) * self.ngrams.count + ranks[hit]
         hit = hit[np.sort(np.unique(pairs, return_index=True)[1])]
         sizes = np.bincount(found.texts[hit], minlength=len(tokens.offsets) - 1)
         return _offsets(sizes), (ranks[hit] + 1).astype(np.int32)
 
-    def _window(self, offsets: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    def _window(self, offsets: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
         """The words that the deep part reads: all, or the first and the last of a long review."""
         head, tail = self.rules["words_head"], self.rules["words_tail"]
         if self.words.count == 0 or head + tail == 0:
-            return np.zeros(len(offsets), np.uint32), np.zeros(0, np.int64)
+            return np.zeros(len(offsets), np.uint32), np.zeros(0, np.intp)
         sizes = np.diff(offsets)
         place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
         size = np.repeat(sizes, sizes)
         kept = np.flatnonzero((size <= head + tail) | (place < head) | (place >= size - tail))
         return _offsets(np.minimum(sizes, head + tail)), kept
 
-    def _unknown(self, tokens: Tokens, ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def _unknown(self, tokens: Tokens, ranks: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
         texts = len(tokens.offsets) - 1
         if self.words.count == 0:
             return np.zeros(texts, bool)

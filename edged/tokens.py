@@ -191,7 +191,7 @@ def _as_bytes(text: bytes | str) -> bytes:
 class Tokens:
     """The tokens of many texts, flat: text i is ``[offsets[i]:offsets[i + 1]]``."""
 
-    offsets: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.intp]
     hashes: npt.NDArray[np.uint64]
     breaks: npt.NDArray[np.bool_]
     negations: npt.NDArray[np.bool_]
@@ -236,7 +236,7 @@ class Tokenizer:
             offsets.append(len(hashes))
         mark = np.frombuffer(bytes(marks), np.uint8)
         return Tokens(
-            np.array(offsets, np.int64),
+            np.array(offsets, np.intp),
             np.array(hashes, np.uint64),
             mark == BREAK,
             mark == NEGATION,

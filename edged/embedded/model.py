@@ -239,7 +239,11 @@ class _Wide:
         padded[:count] = ids
         padded[count:] = 0
         rows[count:] = n - 1
-        rows[:count] = 0 if n == 1 else np.repeat(np.arange(n, dtype=np.int32), offsets[1:] - offsets[:-1])
+        if n == 1:
+            rows[:count] = 0
+        else:  # on 32-bit machines numpy repeats by no uint32: not every one fits into its intp
+            sizes = (offsets[1:] - offsets[:-1]).astype(np.intp)
+            rows[:count] = np.repeat(np.arange(n, dtype=np.int32), sizes)
         logits: Floats = self._run(ids=padded, rows=rows)["logit"]
         return logits
 
