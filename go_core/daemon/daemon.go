@@ -29,7 +29,7 @@ const (
 	ExitUnexpected  = 1
 	ExitUsage       = 64
 	ExitUnavailable = 69 // no interpreter, package or model
-	ExitHung        = 70 // a call into Python did not return, or the drain was cut short
+	ExitHung        = 70 // a call into Python did not return, the drain was cut short, or memory stayed short
 	ExitBind        = 73
 	ExitConfig      = 78
 )

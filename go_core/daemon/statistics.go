@@ -62,7 +62,7 @@ func (d *Daemon) keepWithinBudget() {
 		debug.SetGCPercent(collectAt)
 	}
 	group, _ := memory.Surroundings()
-	d.guard = memory.NewGuard(*budget, group, d.working, d.trim)
+	d.guard = memory.NewGuard(*budget, group, d.working, d.trim, d.exhausted)
 }
 
 // working says whether reviews wait or are being classified.

@@ -87,6 +87,14 @@ func (d *Daemon) watchCalls(ctx context.Context) {
 	}
 }
 
+// exhausted ends the daemon when its memory is full of what no request brought: all it could say would be busy.
+func (d *Daemon) exhausted() {
+	d.log.Error("memory has been nearly used up for minutes, and every request was refused: does the handler keep what it should forget?",
+		"event", "memory_exhausted", "exit", ExitHung)
+	d.failAll()
+	os.Exit(ExitHung)
+}
+
 // failAll answers what is in flight from the serving loop, which a hung thread does not hold.
 func (d *Daemon) failAll() {
 	done := make(chan struct{})

@@ -12,6 +12,9 @@ const (
 	guardInterval = 50 * time.Millisecond
 	// guardQuiet is how long nothing must come in and nothing be under way before memory is given back, which costs about 10 ms.
 	guardQuiet = 2 * time.Second
+	// guardPatience is far more than any backlog takes to be answered on the slowest board, and lets systemd, which gives
+	// up after ten starts in ten minutes, start the daemon again for ever.
+	guardPatience = 2 * time.Minute
 	// guardSlack is what a burst must have left behind for that to be worth it.
 	guardSlack = 2 * mib
 )
@@ -28,12 +31,16 @@ type Guard struct {
 	traffic   chan struct{}
 	interval  time.Duration
 	quiet     time.Duration
+	patience  time.Duration
+	since     time.Time // when memory ran short; zero while it is not
+	exhausted func()
 	rest      atomic.Uint64 // what was in use after memory was last given back
 }
 
 // NewGuard watches the process or, where its limit is the control group's, that group. working says whether requests wait or
-// are under way, trim must give unused memory back to the kernel.
-func NewGuard(budget Budget, group Cgroup, working func() bool, trim func()) *Guard {
+// are under way, trim must give unused memory back to the kernel. exhausted is called once no request could be taken for
+// two minutes: what fills the memory is none of theirs, and will not go by itself.
+func NewGuard(budget Budget, group Cgroup, working func() bool, trim, exhausted func()) *Guard {
 	k := &kernel{buffer: make([]byte, 8*kib)}
 	resident := func() uint64 {
 		status := ParseStatus(k.read("/proc/self/status"))
@@ -46,12 +53,12 @@ func NewGuard(budget Budget, group Cgroup, working func() bool, trim func()) *Gu
 			return c.WorkingSet()
 		}
 	}
-	return newGuard(uint64(budget.ShedAbove), usage, resident, working, trim)
+	return newGuard(uint64(budget.ShedAbove), usage, resident, working, trim, exhausted)
 }
 
-func newGuard(shedAbove uint64, usage, resident func() uint64, working func() bool, trim func()) *Guard {
-	return &Guard{shedAbove: shedAbove, usage: usage, resident: resident, working: working, trim: trim,
-		traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet}
+func newGuard(shedAbove uint64, usage, resident func() uint64, working func() bool, trim, exhausted func()) *Guard {
+	return &Guard{shedAbove: shedAbove, usage: usage, resident: resident, working: working, trim: trim, exhausted: exhausted,
+		traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet, patience: guardPatience}
 }
 
 // Short says that the limit is near: requests should be answered busy. Call it for each request; it never blocks.
@@ -94,6 +101,17 @@ func (g *Guard) read() {
 	g.short.Store(g.usage() > bound)
 }
 
+// lose patience with memory that stays short.
+func (g *Guard) lose() {
+	switch {
+	case g.since.IsZero():
+		g.since = time.Now()
+	case time.Since(g.since) > g.patience:
+		g.since = time.Time{}
+		g.exhausted()
+	}
+}
+
 // watch reads until traffic has paused for long enough, and returns the most that was resident.
 func (g *Guard) watch(ctx context.Context) (peak uint64) {
 	quiet := time.Duration(0)
@@ -104,6 +122,9 @@ func (g *Guard) watch(ctx context.Context) (peak uint64) {
 		peak = max(peak, g.resident())
 		if g.short.Load() {
 			g.trim()
+			g.lose()
+		} else {
+			g.since = time.Time{}
 		}
 		timer.Reset(g.interval)
 		select {

@@ -22,7 +22,7 @@ func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
 	var working atomic.Bool
 	used.Store(40 * mib)
 	usage := func() uint64 { readings.Add(1); return uint64(used.Load()) }
-	g := newGuard(60*mib, usage, func() uint64 { return uint64(used.Load()) }, working.Load, func() { trims.Add(1) })
+	g := newGuard(60*mib, usage, func() uint64 { return uint64(used.Load()) }, working.Load, func() { trims.Add(1) }, func() { t.Error("exhausted") })
 	g.interval, g.quiet = time.Millisecond, 10*time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -68,8 +68,28 @@ func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
 	<-ended
 }
 
+func TestGuardLosesPatienceWithMemoryThatStaysShort(t *testing.T) {
+	var used, ends atomic.Int64
+	usage := func() uint64 { return uint64(used.Load()) }
+	idle := func() bool { return false }
+	g := newGuard(60*mib, usage, usage, idle, func() {}, func() { ends.Add(1) })
+	g.interval, g.quiet, g.patience = time.Millisecond, 5*time.Millisecond, 100*time.Millisecond
+	go g.Run(t.Context())
+	for range 4 { // a backlog that is worked off again and again is no reason to end
+		used.Store(61 * mib)
+		eventually(t, "short", func() bool { return g.Short() })
+		used.Store(40 * mib)
+		eventually(t, "no longer short", func() bool { return !g.Short() })
+	}
+	if ends.Load() != 0 {
+		t.Error("exhausted although memory came free")
+	}
+	used.Store(61 * mib) // and stays so, whether requests come often or seldom
+	eventually(t, "exhausted", func() bool { time.Sleep(20 * time.Millisecond); g.Short(); return ends.Load() == 1 })
+}
+
 func TestGuardReadsTheProcessOrItsGroup(t *testing.T) {
-	process := NewGuard(Budget{Limit: 64 * mib, ShedAbove: 60 * mib}, Cgroup{}, nil, nil)
+	process := NewGuard(Budget{Limit: 64 * mib, ShedAbove: 60 * mib}, Cgroup{}, nil, nil, nil)
 	if used := process.usage(); used < mib || used > 4<<30 {
 		t.Errorf("the process uses %d bytes", used)
 	}
@@ -79,7 +99,7 @@ func TestGuardReadsTheProcessOrItsGroup(t *testing.T) {
 	}
 	limited := group
 	limited.Max = 64 * mib
-	if used := NewGuard(Budget{Limit: 64 * mib}, limited, nil, nil).usage(); used == 0 {
+	if used := NewGuard(Budget{Limit: 64 * mib}, limited, nil, nil, nil).usage(); used == 0 {
 		t.Error("the group uses nothing")
 	}
 }

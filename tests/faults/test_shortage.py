@@ -132,6 +132,18 @@ def test_address_space_exhausted(echo: Daemon, under_load: Loader) -> None:
                 supervisor.ended(ended + 1)
 
 
+@pytest.mark.skipif(not LONG, reason="takes minutes; part of make faults")
+def test_a_handler_that_leaks(echo: Daemon, under_load: Loader) -> None:
+    """It fills the memory until all are refused; that does not last."""
+    Path(echo.settings["handler"]).write_text(GREEDY.format(greed="hoard.append(b'x' * (4 << 20))"))
+    echo.settings["memory.limit"] = "96MiB"
+    with Supervisor(echo) as supervisor, under_load(echo.endpoint, timeout=600) as load:
+        supervisor.ended(2, timeout=600)
+        load.progress()
+    assert set(supervisor.codes) == {70}
+    assert '"event":"memory_exhausted"' in echo.log
+
+
 def test_killed_for_memory(echo: Daemon, under_load: Loader) -> None:
     """The kernel ends what uses more than its control group may."""
     Path(echo.settings["handler"]).write_text(GREEDY.format(greed="b'x' * (500 << 20)"))
