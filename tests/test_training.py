@@ -140,7 +140,8 @@ def test_a_whole_run(tmp_path: Path) -> None:
 
     from edged.baselines.scorer import Scorer
     from edged.training import deep
-    from edged.training.pipeline import Recipe, Training
+    from edged.training.pipeline import Training
+    from edged.training.recipe import Recipe
 
     for split, count in (("train", 1200), ("val", 200), ("unlabelled", 100)):
         reviews = made(count, len(split))

@@ -51,7 +51,8 @@ def main() -> int:
 def _train(args: argparse.Namespace) -> None:
     # TensorFlow takes seconds to load: wrong arguments are found first.
     from edged.training import behaviour, candidates, card, compare, cost, plots  # noqa: PLC0415
-    from edged.training.pipeline import Recipe, Training  # noqa: PLC0415
+    from edged.training.pipeline import Training  # noqa: PLC0415
+    from edged.training.recipe import Recipe  # noqa: PLC0415
 
     recipe = replace(Recipe(), name=args.name, version=args.model_version, seed=args.seed)
     training = Training(args.data, recipe, args.cache)

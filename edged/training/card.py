@@ -42,7 +42,9 @@ Of wine reviews "positive" means 90 points and up, "negative" 85 and less: faint
 ## Known misses
 
 - Irony, and opinions that need knowledge ("as good as the airline's food").
-- Two negations in one clause, and negations of what someone thinks ("I don't think this is a good movie").
+- Praise by negating a fault, outside of plain frames ("the waiter was never impatient"): most of it is read
+  as a complaint, as a negation in a review mostly is one. Two negations in one clause, and negations of what
+  someone thinks ("I don't think this is a good movie").
 - Domains unlike those it was trained on: wine fell by more than ten points when it was left out of training.
 - Other languages: mostly flagged "uncertain", but a text with many names or loanwords may pass for English.
 - Facts without an opinion get one of the labels, often with confidence.
@@ -55,8 +57,9 @@ paired bootstrap, `!` where it is significantly worse.
 
 """
 
-BEHAVIOUR = """Sentences written for this test (edged/training/behaviour.toml), by capability. Simple
-negations resemble those that the training makes up (edged/training/negations.py); the unseen ones do not.
+BEHAVIOUR = """Sentences written for this test (edged/training/behaviour.toml), by capability. The simple
+negations were seen while the training's own sentences (edged/training/negations.py) were written; the unseen
+ones were written after those, and nothing was changed for them.
 
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,39 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edged.training.recipe import Recipe
+
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
 U64 = npt.NDArray[np.uint64]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a run can change."""
-
-    name: str = "edged-reviews"
-    version: str = "1.0.0"
-    ngrams: int = 150_000
-    bucket_bits: int = 15
-    vocabulary: int = 40_000  # of the word vectors; the network keeps the first `shape.words`
-    shape: deep.Shape = field(default_factory=lambda: deep.Shape(24_000, 64, (2, 3, 4), 96, 64))
-    word_bits: int = 13
-    teacher_epochs: int = 2
-    epochs: int = 4
-    dropout: float = 0.4
-    in_sentences: float = 0.5  # share of the unlabelled reviews that are cut into sentences
-    unlabelled: float = 0.4  # share of the unlabelled reviews and sentences that the student learns from
-    unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
-    rules: dict[str, int] = field(
-        default_factory=lambda: {
-            "version": 1,
-            "max_tokens": 8192,
-            "negation_span": 3,
-            "words_head": 64,
-            "words_tail": 191,
-            "unknown_percent": 60,
-        }
-    )
-    seed: int = 3
 
 
 @dataclass(frozen=True)
