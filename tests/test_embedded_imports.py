@@ -234,3 +234,58 @@ load(model="")
 print("numpy.lib" in sys.modules)
 """
     assert core_first(code) == "True"
+
+
+LOADER = """
+import inspect, sys, threading
+imports.asyncio_when_needed()
+import asyncio
+assert asyncio.iscoroutinefunction(print) is False
+def background(loop):
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+loop = asyncio.new_event_loop()
+thread = threading.Thread(target=background, args=(loop,))
+thread.start()
+def end():
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    assert not thread.is_alive()
+async def double(number):
+    await asyncio.sleep(0)
+    return 2 * number, asyncio.get_running_loop().is_running()
+"""
+"""What MetaCall's loader does with asyncio: at its start, and to end."""
+
+
+def test_metacalls_event_loop_sleeps_and_ends_without_asyncio() -> None:
+    code = LOADER + "end()\nprint(*(n for n in sys.modules if n.startswith(('asyncio.', 'logging'))))"
+    assert slim(code) == ""
+
+
+def test_metacalls_event_loop_wakes_for_a_coroutine() -> None:
+    """As the loader sends one: by thread, with a callback, and as a future of its own loop."""
+    code = f"""{LOADER}
+called = threading.Event()
+task = asyncio.run_coroutine_threadsafe(double(21), loop)
+task.add_done_callback(lambda task: called.set())
+future = asyncio.wrap_future(task, loop=loop)
+print(task.result(10), called.wait(10), asyncio.isfuture(future))
+end()
+"""
+    assert slim(code) == "(42, True) True True"
+
+
+def test_asyncio_is_whole_for_who_asks_for_more() -> None:
+    code = f"""{LOADER}
+{{}}
+print(asyncio.run(double(4)), type(asyncio).__name__, asyncio.new_event_loop.__module__)
+import asyncio.subprocess
+end()
+"""
+    for first in ("asyncio.Queue", "imports.whole()"):
+        assert slim(code.format(first)) == "(8, True) module asyncio.events"

@@ -65,3 +65,21 @@ def test_an_unknown_host_is_a_mistake_of_configuration(some_daemon: Callable[...
     daemon = some_daemon(host="pypy").start(ready=False)
     assert daemon.wait() == 78
     assert "embed" in daemon.log
+
+
+def test_a_handler_may_run_coroutines(make_daemon: Callable[..., Daemon]) -> None:
+    """On either host: MetaCall's own use of asyncio, which waits until it is needed, is not in the way."""
+    daemon = make_daemon()
+    daemon.handler(
+        "import asyncio\n"
+        "async def score(text):\n"
+        "    await asyncio.sleep(0.01)\n"
+        "    return 'positive', len(text) / 100\n"
+        "async def scores(texts):\n"
+        "    return await asyncio.gather(*map(score, texts))\n"
+        "def process_batch(texts):\n"
+        "    return list(asyncio.run(scores(texts)))\n"
+    )
+    daemon.start()
+    with Client(daemon.endpoint) as client:
+        assert [result.score for result in client.classify(["four", "sixsix"])] == [0.04, 0.06]

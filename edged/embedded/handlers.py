@@ -160,7 +160,7 @@ def execute(path: str, name: str) -> ModuleType:
         Exception: Whatever the file raises, SyntaxError included.
     """
     source = read_private(path)
-    imports.whole_numpy()
+    imports.whole()
     folder = os.path.dirname(os.path.realpath(path))
     if folder not in sys.path:
         sys.path.append(folder)

@@ -19,7 +19,7 @@ TYPE_CHECKING = False  # mypy takes it for typing's, which costs the daemon a th
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
-    from typing import Any
+    from typing import Any, ClassVar
 
 LAZY = frozenset(
     """
@@ -66,29 +66,36 @@ def numpy_core_first() -> None:
     """Have numpy, where it is not loaded yet, run its core alone until somebody asks for more: 2 MB less.
 
     It is for code that imports nothing but numpy itself. One that imports a part of it (`numpy.linalg`) first
-    calls `whole_numpy`.
+    calls `whole`.
     """
-    _Finder.core_first = True
+    _Finder.parts["numpy"] = _CoreFirstLoader
 
 
-def whole_numpy() -> None:
-    """Have numpy as it is without `numpy_core_first`, now if it is loaded, else when it will be."""
-    _Finder.core_first = False
-    numpy = sys.modules.get("numpy")
-    if isinstance(numpy, _CoreOfNumpy):
-        _run(numpy)
+def asyncio_when_needed() -> None:
+    """Have asyncio, until somebody asks for more than MetaCall's loader does, be `eventloop`: 3 MB less."""
+    _Finder.parts["asyncio"] = _SleepingLoopLoader
+
+
+def whole() -> None:
+    """Undo `numpy_core_first` and `asyncio_when_needed`, at once for what is loaded already."""
+    for name in tuple(_Finder.parts):
+        del _Finder.parts[name]
+        module = sys.modules.get(name)
+        if isinstance(module, _LazyModule):
+            _run(module)
 
 
 class _Finder:
     """Finds modules as ever, and puts a loader of this file in the place of theirs."""
 
-    core_first = False
+    parts: ClassVar[dict[str, type[_LazyLoader]]] = {}
+    """Loaders of packages of which a part is enough, by name."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         stripped = fullname.partition(".")[0] in WITHOUT_DOCSTRINGS
-        if not stripped and fullname not in LAZY:
+        if not stripped and fullname not in LAZY and fullname not in self.parts:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader:
@@ -97,8 +104,8 @@ class _Finder:
             spec.loader = _DocstringDropper(spec.loader.name, spec.loader.path)
         if fullname in LAZY:
             spec.loader = _LazyLoader(spec.loader)  # type: ignore[assignment]
-        elif fullname == "numpy" and self.core_first:
-            spec.loader = _CoreFirstLoader(spec.loader)  # type: ignore[assignment]
+        elif fullname in self.parts:
+            spec.loader = self.parts[fullname](spec.loader)  # type: ignore[assignment]
         return spec
 
 
@@ -170,10 +177,25 @@ class _CoreOfNumpy(_LazyModule):
             home = "numpy.core"
         else:
             return super().__getattr__(name)
-        value = self.__dict__[name] = getattr(
-            import_module(home), name
-        )  # the same that running will put there
+        value = self.__dict__[name] = getattr(import_module(home), name)  # as running will put there
         return value
+
+
+class _SleepingLoopLoader(_LazyLoader):
+    """Makes asyncio."""
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> ModuleType:
+        return _Sleeping(spec.name)
+
+
+class _Sleeping(_LazyModule):
+    """asyncio before it runs: `eventloop` gives what it has, anything else makes it run."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("iscoroutinefunction", "new_event_loop", "set_event_loop"):
+            return getattr(import_module("edged.embedded.eventloop"), name)
+        return super().__getattr__(name)
 
 
 _lock = RLock()

@@ -253,6 +253,7 @@ def process_batch(texts):
 func TestMemoryIsTheInterpretersOwnAccount(t *testing.T) {
 	onEachHost(t, func(t *testing.T, host string) {
 		h := open(t, testOptions(host))
+		loadFile(t, h, echo) // the first handler wakes what waits until it may be needed
 		before := memoryOf(t, h)
 		loadFile(t, h, "kept = [bytes(100) for _ in range(100_000)]\n"+echo)
 		after := memoryOf(t, h)

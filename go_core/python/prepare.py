@@ -17,6 +17,8 @@ def prepare(options):
         from edged.embedded import imports
 
         imports.slim()
+        if wanted["host"] == "metacall":
+            imports.asyncio_when_needed()
         module = importlib.import_module(wanted["module"])
         for function in ("load", "process_batch", "unload", "memory"):
             getattr(module, function)

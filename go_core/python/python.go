@@ -195,6 +195,7 @@ func (h *Host) prepare(options Options) error {
 	wanted, err := json.Marshal(map[string]any{
 		"path":   append(append([]string{}, options.Path...), h.interpreter.Path...),
 		"module": options.module,
+		"host":   h.Name(),
 	})
 	if err != nil {
 		return err
