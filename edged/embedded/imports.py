@@ -39,7 +39,7 @@ WITHOUT_DOCSTRINGS = ("numpy", "tflite_runtime", "ai_edge_litert")
 
 OF_NUMPY_S_CORE = frozenset(
     """
-    ndarray dtype int32 uint32 float32
+    ndarray dtype int32 uint32 intp float32
     array zeros full arange frombuffer concatenate repeat searchsorted tanh
     """.split()
 )
