@@ -63,7 +63,6 @@ def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
             REPORT.parent.mkdir(parents=True, exist_ok=True)
             if machine.console.exists():
                 shutil.copy(machine.console, REPORT.parent / f"console-{architecture.name}.log")
-            REPORT.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 @pytest.fixture
@@ -96,6 +95,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def measured(board: Machine) -> dict[str, float]:
-    """What was measured on this board, to be added to."""
-    return figures.setdefault(board.architecture.name, {})
+def measured(board: Machine) -> Iterator[dict[str, float]]:
+    """What was measured on this board, to be added to; the report keeps what was found of other boards."""
+    yield figures.setdefault(board.architecture.name, {})
+    kept = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(json.dumps({**kept, **figures}, indent=2) + "\n")
