@@ -16,20 +16,6 @@ if TYPE_CHECKING:
     from edged.evaluation import Case
     from edged.training.calibrate import Step
 
-# As commonly listed for these sets; the rest of a run's domains are the user's own.
-SOURCES = {
-    "imdb": ("Maas et al., Learning Word Vectors for Sentiment Analysis, ACL 2011", "none stated"),
-    "sst2": ("Socher et al., EMNLP 2013; Wang et al., GLUE, 2019", "none stated"),
-    "mr": ("Pang and Lee, Seeing Stars, ACL 2005", "none stated"),
-    "sentences": ("Kotzias et al., KDD 2015 (UCI)", "CC BY 4.0"),
-    "cr": ("Hu and Liu, KDD 2004", "none stated"),
-    "amazon": ("Blitzer et al., ACL 2007; Liu et al., ACL 2017", "none stated"),
-    "yelp": ("Shen et al., NeurIPS 2017 (Yelp Dataset Challenge)", "academic, **non-commercial**"),
-    "tweets": ("Rosenthal et al., SemEval-2017; Barbieri et al., TweetEval, 2020", "task terms"),
-    "airline": ("CrowdFlower, Twitter US Airline Sentiment", "CC BY-**NC**-SA 4.0"),
-    "wine": ("Thoutt, Wine Reviews (Wine Enthusiast)", "CC BY-**NC**-SA 4.0"),
-}
-
 USE = """## Intended use
 
 Scores of English reviews and short opinions, on the spot, on small devices: "negative" or "positive", a
@@ -168,12 +154,9 @@ def _data(description: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     for entry in description["data"]:
-        source, licence = SOURCES.get(entry["domain"], ("your own", "your own"))
-        lines.append(f"| {entry['domain']} | {entry['train']:,} | {entry['val']:,} | {source} | {licence} |")
-    if any(
-        "NC" in SOURCES.get(entry["domain"], ("", ""))[1] or entry["domain"] == "yelp"
-        for entry in description["data"]
-    ):
+        counts = f"{entry['train']:,} | {entry['val']:,}"
+        lines.append(f"| {entry['domain']} | {counts} | {entry['source']} | {entry['licence']} |")
+    if any("NC" in entry["licence"] or "non-commercial" in entry["licence"] for entry in description["data"]):
         lines.append(
             "\nSome of these sets are licensed for **non-commercial** use. Train a model on your own data "
             "(`make train`) before you use it commercially."

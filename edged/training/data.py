@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = re.compile(r"\.(jsonl|ndjson|csv|tsv)(\.gz)?$")
+# As commonly listed for these sets; the rest of a run's domains are the user's own.
+SOURCES = {
+    "imdb": ("Maas et al., Learning Word Vectors for Sentiment Analysis, ACL 2011", "none stated"),
+    "sst2": ("Socher et al., EMNLP 2013; Wang et al., GLUE, 2019", "none stated"),
+    "mr": ("Pang and Lee, Seeing Stars, ACL 2005", "none stated"),
+    "sentences": ("Kotzias et al., KDD 2015 (UCI)", "CC BY 4.0"),
+    "cr": ("Hu and Liu, KDD 2004", "none stated"),
+    "amazon": ("Blitzer et al., ACL 2007; Liu et al., ACL 2017", "none stated"),
+    "yelp": ("Shen et al., NeurIPS 2017 (Yelp Dataset Challenge)", "academic, non-commercial"),
+    "tweets": ("Rosenthal et al., SemEval-2017; Barbieri et al., TweetEval, 2020", "task terms"),
+    "airline": ("CrowdFlower, Twitter US Airline Sentiment", "CC BY-NC-SA 4.0"),
+    "wine": ("Thoutt, Wine Reviews (Wine Enthusiast)", "CC BY-NC-SA 4.0"),
+}
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 LEAST_SENTENCE = 20  # characters; shorter ones say little, or are no sentences
 NAMED = {"negative": 0.0, "positive": 1.0}

@@ -16,7 +16,7 @@ from edged.features import Extractor, mix, pack_table
 from edged.tokens import Tokenizer, Tokens
 from edged.training import calibrate, deep, graph, negations, ngrams, wide
 from edged.training.beside import Beside
-from edged.training.data import Reviews, domain_weights, read_folder
+from edged.training.data import SOURCES, Reviews, domain_weights, read_folder
 from edged.training.flatbuffer import join
 from edged.training.tflite import Reader
 from edged.training.vectors import word_vectors
@@ -320,7 +320,14 @@ class Training:
     def _data(self) -> list[dict[str, Any]]:
         train, val = self.reviews["train"].domain, self.reviews["val"].domain
         return [
-            {"domain": str(name), "train": int((train == name).sum()), "val": int((val == name).sum())}
+            {
+                "domain": str(name),
+                "train": int((train == name).sum()),
+                "val": int((val == name).sum()),
+                "source": source,
+                "licence": licence,
+            }
             for name in np.unique(train)
+            for source, licence in [SOURCES.get(str(name), ("your own", "your own"))]
             if name != negations.DOMAIN
         ]
