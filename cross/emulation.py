@@ -8,8 +8,10 @@ newer and root.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,13 +41,13 @@ class EmulationError(CrossError):
 
 
 def start(command: Sequence[str | Path], environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a command in which, and below which, programs of all architectures run.
+    """Start a command in which, and below which, programs of all architectures run; `stop` ends all of them.
 
     Raises:
         EmulationError: this machine can't do that.
     """
     if all((REGISTRY / f"qemu-{name}").exists() for name in FORMATS):
-        return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
     absent = [str(path) for path in FORMATS.values() if not path.exists()]
     if absent:
         raise EmulationError(f"no {absent[0]}: apt-get install qemu-user-static")
@@ -55,7 +57,10 @@ def start(command: Sequence[str | Path], environ: Mapping[str, str] | None = Non
         )
     unshare = ["unshare", "--user", "--mount", "--pid", "--fork", "--kill-child"]
     process = subprocess.Popen(
-        [*unshare, "sh", "-c", INSIDE, "sh", *command], stdin=subprocess.PIPE, env=environ
+        [*unshare, "sh", "-c", INSIDE, "sh", *command],
+        stdin=subprocess.PIPE,
+        env=environ,
+        start_new_session=True,
     )
     outside = Path("/proc/self/ns/user").readlink()
     while Path(f"/proc/{process.pid}/ns/user").readlink() == outside and process.poll() is None:
@@ -69,6 +74,13 @@ def start(command: Sequence[str | Path], environ: Mapping[str, str] | None = Non
     return process
 
 
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End such a command with all below it: the kernel forgets ``--kill-child`` where credentials change."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def run(command: Sequence[str | Path], environ: Mapping[str, str] | None = None) -> None:
     """Run such a command to its end.
 
@@ -76,5 +88,9 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str] | None = None)
         EmulationError: it failed, or this machine can't do that.
     """
     process = start(command, environ)
-    if process.wait():
+    try:
+        process.wait()
+    finally:
+        stop(process)
+    if process.returncode:
         raise EmulationError(f"{command[0]} failed with exit status {process.returncode}")

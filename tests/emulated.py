@@ -69,8 +69,7 @@ class Root:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process:
-            self._process.kill()
-            self._process.wait()
+            emulation.stop(self._process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
