@@ -25,12 +25,13 @@ class Supervisor:
         while not self._done.is_set():
             process = self._daemon.process
             if process is not None and process.poll() is not None:
-                self.codes.append(self._daemon.wait())
+                code = self._daemon.wait()
                 self._daemon.start(ready=False)
+                self.codes.append(code)
             time.sleep(0.005)
 
     def ended(self, times: int, timeout: float = 60) -> None:
-        """Wait until the daemon has ended so many times."""
+        """Wait until the daemon has ended so many times, and been started again."""
         deadline = time.monotonic() + timeout
         while len(self.codes) < times:
             assert time.monotonic() < deadline, f"ended {len(self.codes)} times, not {times}"

@@ -118,6 +118,7 @@ def test_address_space_exhausted(echo: Daemon, under_load: Loader) -> None:
     expected = (edged.errors.ModelError, edged.errors.InternalError)
     with Supervisor(echo) as supervisor, under_load(echo.endpoint, expected=expected) as load:
         for _ in rounds(2, 50):
+            load.progress()  # else it might be limited while it still starts
             ended, refused = len(supervisor.codes), load.account.refused
             used = int(Path(f"/proc/{echo.pid}/statm").read_text().split()[0]) * resource.getpagesize()
             resource.prlimit(echo.pid, resource.RLIMIT_AS, (used + (50 << 20),) * 2)
