@@ -19,7 +19,7 @@ class Review(BaseModel):  # type: ignore[misc]
 
 
 @app.post("/predict")  # type: ignore[untyped-decorator]
-def predict(review: Review) -> dict[str, Any]:
-    """Score a review."""
+async def predict(review: Review) -> dict[str, Any]:
+    """Score a review, on the event loop: one interpreter is for one thread at a time."""
     (prediction,) = score([review.text])
     return {"label": prediction.label, "score": prediction.score}
