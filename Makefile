@@ -46,14 +46,8 @@ faults: build ## Do every fault many times under load: 1,000 SIGKILLs and the li
 	@EDGED_FAULTS=long python -m pytest tests/faults
 
 FUZZTIME := 10m
-FUZZ_EXAMPLES := 50000
-fuzz: $(ENV) ## Fuzz every parser of the daemon, FUZZTIME each; what is found stays in testdata/fuzz
-	@cd go_core && grep -roE --include='*_test.go' '^func Fuzz[A-Za-z]+' . | sed -E 's|/[^/]+:func | |' | while read -r folder name; do \
-		echo "fuzz: $$name in go_core/$$folder for $(FUZZTIME)"; \
-		go test -run "^$$name$$" -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "$$folder" </dev/null; done
-	@echo "fuzz: the codec in Python, with $(FUZZ_EXAMPLES) examples a test"
-	@EDGED_EXAMPLES=$(FUZZ_EXAMPLES) python -m pytest --timeout 0 -p no:cacheprovider tests/test_protocol_properties.py
-	@echo "fuzz: nothing found"
+fuzz: $(ENV) ## Fuzz every parser, FUZZTIME each, one on each core; what is found stays in testdata/fuzz
+	@python -m tests.fuzz $(FUZZTIME)
 
 CROSS := gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
 cross: $(ENV) ## Build the daemon for amd64, arm64 and armhf: build/cross

@@ -40,7 +40,7 @@ func TestDifferential(t *testing.T) {
 	for text := block(t, r); text != nil; text = block(t, r) {
 		rows.Reset()
 		e.Append(&rows, text)
-		reply = appendRow(reply, &rows)
+		reply = appendRow(reply, &rows, 0)
 	}
 	if err := os.WriteFile(out, reply, 0o600); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestDifferential(t *testing.T) {
 }
 
 // FuzzAgainstPython compares with tests/features_reference.py, in tables that keep every n-gram: no difference in what
-// is a token, or in its key, goes unseen.
+// is a token, or in its key, goes unseen. To ask takes longer than to answer, so each text goes there with its cuts.
 func FuzzAgainstPython(f *testing.F) {
 	v, _ := load(f)
 	var every []byte // one bit of bucket, and in both buckets all 65,536 beginnings of a key
@@ -69,12 +69,30 @@ func FuzzAgainstPython(f *testing.F) {
 	e := table.NewExtractor()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var rows Rows
-		e.Append(&rows, text)
-		got, want := appendRow(nil, &rows), python(t, text)
-		if !bytes.Equal(got, want) {
-			t.Fatalf("%q\n   Go %v\nPython %v", text, got, want)
+		var asked []byte
+		texts := cuts(text)
+		for _, text := range texts {
+			e.Append(&rows, text)
+			asked = appendBlock(asked, text)
+		}
+		answers := bytes.NewReader(python(t, asked))
+		for i, text := range texts {
+			got, want := appendRow(nil, &rows, i), block(t, answers)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%q\n   Go %v\nPython %v", text, got, want)
+			}
 		}
 	})
+}
+
+// cuts returns a text, and its beginnings and ends in steps of an eighth, which split characters too.
+func cuts(text []byte) [][]byte {
+	all := [][]byte{text}
+	for i := 1; i < 8; i++ {
+		at := len(text) * i / 8
+		all = append(all, text[:at], text[at:])
+	}
+	return all
 }
 
 // startReference starts the reference and returns a function that asks it.
@@ -89,23 +107,23 @@ func startReference(f *testing.F, tables map[string]any) func(*testing.T, []byte
 	}
 	f.Cleanup(func() { _ = in.Close(); _ = python.Wait() })
 	send := func(data []byte) error {
-		_, err := in.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...))
+		_, err := in.Write(appendBlock(nil, data))
 		return err
 	}
 	if send(encoded) != nil || block(f, out) == nil {
 		f.Skip("SKIPPED: the Python on the PATH lacks edged's packages; make puts one there that has them")
 	}
-	return func(t *testing.T, text []byte) []byte {
-		if err := send(text); err != nil {
+	return func(t *testing.T, texts []byte) []byte {
+		if err := send(texts); err != nil {
 			t.Fatal(err)
 		}
 		return block(t, out)
 	}
 }
 
-// appendRow writes the first row: u8 flags, then ids and words, each as u32 count and u32s.
-func appendRow(to []byte, rows *Rows) []byte {
-	wide, words, flag := row(rows, 0)
+// appendRow writes row i: u8 flags, then ids and words, each as u32 count and u32s.
+func appendRow(to []byte, rows *Rows, i int) []byte {
+	wide, words, flag := row(rows, i)
 	to = append(to, byte(flag))
 	for _, ids := range [][]int32{wide, words} {
 		to = binary.LittleEndian.AppendUint32(to, uint32(len(ids)))
@@ -114,6 +132,10 @@ func appendRow(to []byte, rows *Rows) []byte {
 		}
 	}
 	return to
+}
+
+func appendBlock(to, data []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32(to, uint32(len(data))), data...)
 }
 
 func block(t testing.TB, r io.Reader) []byte {
