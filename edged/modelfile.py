@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # Field numbers of the tables in TensorFlow Lite's schema (schema.fbs, version 3).
 MODEL_BUFFERS, MODEL_METADATA = 4, 6
 METADATA_NAME, METADATA_BUFFER = 0, 1
-BUFFER_DATA = 0
+BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE = 0, 1, 2
 
 DESCRIPTION, NGRAMS, WORDS = "edged.json", "edged.ngrams", "edged.words"
 
@@ -55,8 +55,18 @@ class _Flatbuffer:
                 raise ModelFileError(f'model file: metadata "{name}" names buffer {number} of {count}')
             if name in blocks:
                 raise ModelFileError(f'model file: metadata "{name}" is in it twice')
-            blocks[name] = self.block(self.follow(buffers + 4 * number), BUFFER_DATA)
+            blocks[name] = self.data(self.follow(buffers + 4 * number))
         return blocks
+
+    def data(self, buffer: int) -> memoryview:
+        """What a buffer holds: in its vector, or behind the flatbuffer, where its offset and size point to."""
+        at, size = (self.field(buffer, number) for number in (BUFFER_OFFSET, BUFFER_SIZE))
+        if not at or not size:
+            return self.block(buffer, BUFFER_DATA)
+        first, length = self.number("<Q", at), self.number("<Q", size)
+        if first + length > len(self.file):
+            raise IndexError
+        return self.file[first : first + length]
 
     def number(self, form: str, at: int) -> int:
         if at < 0:

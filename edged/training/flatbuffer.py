@@ -27,11 +27,15 @@ class _Builder(flatbuffers.Builder):  # type: ignore[misc]
         return super().CreateNumpyVector(x)
 
 
-def join(models: Mapping[str, bytes], metadata: Mapping[str, bytes]) -> bytes:
+def join(
+    models: Mapping[str, bytes], metadata: Mapping[str, bytes], behind: Mapping[str, bytes] | None = None
+) -> bytes:
     """One file of several models: the name of each becomes its signature.
 
     The first model is the primary subgraph. Each model has one subgraph;
-    constants with the same bytes are stored once.
+    constants with the same bytes are stored once. The blocks of `behind` are
+    metadata too, laid behind the flatbuffer: the runtime copies all that is in
+    its vectors to the heap for each interpreter.
     """
     joined = schema.ModelT()
     joined.version, joined.description = 3, b"edged"
@@ -45,9 +49,33 @@ def join(models: Mapping[str, bytes], metadata: Mapping[str, bytes]) -> bytes:
         entry = schema.MetadataT()
         entry.name, entry.buffer = name, _store(joined, bytes(block), stored)
         joined.metadata.append(entry)
+    return _with_blocks(joined, behind or {})
+
+
+def _with_blocks(joined: Any, blocks: Mapping[str, bytes]) -> bytes:
+    """The finished file; each block's place is known once everything before it has been laid out."""
+    buffers = []
+    for name, block in blocks.items():
+        entry, buffer = schema.MetadataT(), schema.BufferT()
+        entry.name, entry.buffer = name, len(joined.buffers)
+        buffer.offset = buffer.size = len(block)
+        joined.metadata.append(entry)
+        joined.buffers.append(buffer)
+        buffers.append(buffer)
+    end = _padded(len(_packed(joined)))
+    for buffer in buffers:
+        buffer.offset, end = end, end + _padded(buffer.size)
+    return b"".join(part.ljust(_padded(len(part)), b"\0") for part in (_packed(joined), *blocks.values()))
+
+
+def _packed(model: Any) -> bytes:
     builder = _Builder(1 << 20)
-    builder.Finish(joined.Pack(builder), b"TFL3")
+    builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _padded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _append(joined: Any, model: Any, name: str, stored: dict[bytes, int]) -> None:

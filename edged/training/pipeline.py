@@ -310,7 +310,7 @@ class Training:
     def finished(self, accuracy: dict[str, Any]) -> bytes:
         """The model file, with what was measured of it."""
         facts = json.dumps({**self.description, "accuracy": accuracy}, separators=(",", ":"))
-        return join(self._models, {"edged.json": facts.encode(), **self._blocks})
+        return join(self._models, {"edged.json": facts.encode()}, self._blocks)
 
     def _typical(self) -> list[str]:
         train = self.reviews["train"].texts

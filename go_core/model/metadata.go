@@ -14,6 +14,8 @@ const (
 	metadataName   = 0
 	metadataBuffer = 1
 	bufferData     = 0
+	bufferOffset   = 1
+	bufferSize     = 2
 )
 
 var errCut = errors.New("model file: an offset points outside the file: it is cut or damaged")
@@ -72,8 +74,35 @@ func (f flatbuffer) metadata(entries, buffers vector, i uint32) (string, []byte,
 	if err != nil {
 		return "", nil, err
 	}
-	block, err := f.bytes(buffer, bufferData)
+	block, err := f.buffer(buffer)
 	return string(name), block, err
+}
+
+// buffer returns what a buffer holds: in its vector, or behind the flatbuffer, where its offset and size point to.
+func (f flatbuffer) buffer(table uint64) ([]byte, error) {
+	at, err := f.field(table, bufferOffset)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.field(table, bufferSize)
+	if err != nil {
+		return nil, err
+	}
+	if at == 0 || size == 0 {
+		return f.bytes(table, bufferData)
+	}
+	first, err := f.u64(at)
+	if err != nil {
+		return nil, err
+	}
+	length, err := f.u64(size)
+	if err != nil {
+		return nil, err
+	}
+	if all := uint64(len(f)); first > all || length > all-first {
+		return nil, errCut
+	}
+	return f[first : first+length : first+length], nil
 }
 
 // flatbuffer is a file of https://flatbuffers.dev/internals, read with every
@@ -90,6 +119,13 @@ func (f flatbuffer) u32(at uint64) (uint32, error) {
 		return 0, errCut
 	}
 	return binary.LittleEndian.Uint32(f[at:]), nil
+}
+
+func (f flatbuffer) u64(at uint64) (uint64, error) {
+	if at+8 > uint64(len(f)) {
+		return 0, errCut
+	}
+	return binary.LittleEndian.Uint64(f[at:]), nil
 }
 
 func (f flatbuffer) u16(at uint64) (uint16, error) {

@@ -40,6 +40,45 @@ func small() []byte {
 	}, nil)
 }
 
+// behind is small, with what block b holds moved behind the flatbuffer.
+func behind() []byte {
+	file := small()
+	data := len(file)
+	vtable := []byte{10, 0, 24, 0, 0, 0, 8, 0, 16, 0, 0, 0} // no vector, offset at +8, size at +16
+	file = append(file, vtable...)
+	binary.LittleEndian.PutUint32(file[68-4:], uint32(len(file)-64)) // where buffer 1 is
+	file = binary.LittleEndian.AppendUint32(file, uint32(len(file)-data))
+	file = append(file, 0, 0, 0, 0)
+	file = binary.LittleEndian.AppendUint64(file, uint64(len(file)+16))
+	file = binary.LittleEndian.AppendUint64(file, 4)
+	return append(file, "1234"...)
+}
+
+func TestReadMetadataBehindTheFlatbuffer(t *testing.T) {
+	blocks, err := ReadMetadata(behind())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(blocks["a"]) != "xy" || string(blocks["b"]) != "1234" {
+		t.Errorf("got %q", blocks)
+	}
+	for back := range 20 {
+		for _, value := range []byte{0xff, 0x7f} {
+			file := behind()
+			file[len(file)-1-back] = value
+			if blocks, err := ReadMetadata(file); err == nil && len(blocks["b"]) > len(file) {
+				t.Errorf("byte %d from the end as %d: %q", back, value, blocks)
+			}
+		}
+	}
+	for _, cut := range []int{1, 4, 5, 12, 13, 20} {
+		file := behind()
+		if _, err := ReadMetadata(file[:len(file)-cut]); err == nil || !strings.Contains(err.Error(), "outside the file") {
+			t.Errorf("cut by %d: %v", cut, err)
+		}
+	}
+}
+
 func TestReadMetadata(t *testing.T) {
 	blocks, err := ReadMetadata(small())
 	if err != nil {
@@ -110,6 +149,7 @@ func TestReadMetadataOfTheShippedModel(t *testing.T) {
 
 func FuzzReadMetadata(f *testing.F) {
 	f.Add(small())
+	f.Add(behind())
 	f.Add([]byte("\x10\x00\x00\x00TFL3"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		blocks, err := ReadMetadata(file)
