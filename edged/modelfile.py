@@ -59,7 +59,7 @@ class _Flatbuffer:
         return blocks
 
     def data(self, buffer: int) -> memoryview:
-        """What a buffer holds: in its vector, or behind the flatbuffer, where its offset and size point to."""
+        """What a buffer holds: in its vector, or behind the flatbuffer, where its offset and size say."""
         at, size = (self.field(buffer, number) for number in (BUFFER_OFFSET, BUFFER_SIZE))
         if not at or not size:
             return self.block(buffer, BUFFER_DATA)

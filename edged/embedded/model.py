@@ -69,11 +69,11 @@ def interpreter(path: str, threads: int) -> Any:
         raise ModelError(f"{path}: the TFLite runtime cannot load it: {error}") from None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _once(interpreter: Any) -> Any:
     """An interpreter class that reads no signatures when it is made.
 
-    Each reading leaks 7 KB (tflite-runtime 2.14), at each reload; `_signatures` does it once, for all runners.
+    Each reading leaks 7 KB (tflite-runtime 2.14), at each reload; `_signatures` does it once for all.
     """
 
     class Interpreter(interpreter):  # type: ignore[misc]

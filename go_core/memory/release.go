@@ -8,7 +8,8 @@ import (
 
 // ReleaseFiles takes the pages of mapped files out of the process that are there only because they were needed once, to
 // start, or because the kernel mapped them along with a neighbour (it maps 16 pages around a fault): PSS falls by what is
-// not used any more, and what is comes back from the page cache at its next use, at half a microsecond a fault.
+// not used any more, and what is comes back from the page cache at its next use, at half a microsecond a fault, with fewer
+// neighbours than at first (narrow).
 //
 // Only mappings that can't be written to and of which no page was ever changed are touched: dropping those loses nothing.
 // It returns how many bytes were resident in them.
@@ -28,10 +29,10 @@ func ReleaseFiles() (released uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	narrowAll(clean)
 	for _, r := range clean {
-		_, _, errno := syscall.Syscall(syscall.SYS_MADVISE, uintptr(r.Start), uintptr(r.size()), syscall.MADV_DONTNEED)
-		if errno != 0 && errno != syscall.EINVAL { // EINVAL: locked into memory, which is somebody's wish
-			return 0, fmt.Errorf("madvise(MADV_DONTNEED) on %x-%x: %w", r.Start, r.End, errno)
+		if err := advise(r, syscall.MADV_DONTNEED); err != nil && err != syscall.EINVAL { // locked into memory, which is somebody's wish
+			return 0, fmt.Errorf("madvise(MADV_DONTNEED) on %x-%x: %w", r.Start, r.End, err)
 		}
 	}
 	return released, nil

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"unsafe"
 )
 
 // mapped maps a file of n bytes that starts with the given one, readable and, where asked, writable and private.
@@ -58,6 +59,35 @@ func TestReleasedFilesComeBackAndChangesStay(t *testing.T) {
 	}
 	if again != sum || relocated[5000] != 'X' || relocated[0] != 'r' {
 		t.Errorf("contents changed: %d, want %d; %c", again, sum, relocated[5000])
+	}
+}
+
+func TestReleasedFilesComeBackWithFewerNeighbours(t *testing.T) {
+	const n = 1 << 20
+	file := mapped(t, n, 'c', syscall.PROT_READ)
+	start := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(file))))
+	touch := func() uint64 {
+		sum := 0
+		for i := 0; i < n; i += faultAround {
+			sum += int(file[i])
+		}
+		pagemap, err := os.Open("/proc/self/pagemap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pagemap.Close() //nolint:errcheck // only read from
+		resident, err := residentBytes(pagemap, Range{start, start + n}, make([]byte, 4*kib))
+		if err != nil || sum == 0 {
+			t.Fatal(err)
+		}
+		return resident
+	}
+	before := touch()
+	if _, err := ReleaseFiles(); err != nil {
+		t.Fatal(err)
+	}
+	if after := touch(); after > n*narrowed/faultAround {
+		t.Errorf("one page in %d KiB touched: %d bytes are resident, %d before", faultAround/kib, after, before)
 	}
 }
 

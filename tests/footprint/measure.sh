@@ -63,7 +63,7 @@ private_libraries "$host" "$binary" "$folder/$host.log" "$socket"
 start
 until grep -q '"event":"ready"' "$folder/$host.log"; do sleep 0.05; done
 sleep 4
-[ "$(grep -c 'r-xp .*/libpython' "/proc/$daemon/maps")" = 1 ] || { echo "footprint: $host maps more than one libpython" >&2; exit 75; }
+[ "$(awk '/ r-xp .*\/libpython/ { print $5 }' "/proc/$daemon/maps" | sort -u | wc -l)" = 1 ] || { echo "footprint: $host maps more than one libpython" >&2; exit 75; }
 read_memory idle
 "$load" -n 100000 "$socket/s" "$reviews" >"$folder/$host.load"
 read_memory load
