@@ -65,7 +65,7 @@ machine: $(ENV) ## Build this machine's package, and what its tests under a real
 	@python -m cross.deb $(NATIVE)
 
 service-test: build machine ## Test the installed service under a real systemd, its security and its keys
-	@python -m pytest tests/test_service.py tests/test_service_commands.py tests/test_security.py tests/test_curve.py
+	@python -m pytest tests/test_service.py tests/test_service_commands.py tests/test_service_removal.py tests/test_security.py tests/test_curve.py
 
 page: build ## Look at the status page in headless Chromium; leaves build/page.png
 	@bootstrap/debian chromium

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from cross.architectures import ARCHITECTURES, ROOT
 from cross.deb import package, source_date
 from edged import __version__
 from tests import scores
+from tests.board.agent import AgentError
 from tests.board.machine import Machine
 from tests.board.service import SLOW
 
@@ -59,8 +61,11 @@ def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
         try:
             yield machine.start()
         finally:
-            machine.stop()
             REPORT.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(AssertionError, AgentError, OSError, ValueError):  # the board may have crashed
+                log = machine.agent.check("journalctl -u edged --no-pager | tail -n 2000", timeout=SLOW)
+                (REPORT.parent / f"journal-{architecture.name}.log").write_text(log)
+            machine.stop()
             if machine.console.exists():
                 shutil.copy(machine.console, REPORT.parent / f"console-{architecture.name}.log")
 
