@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 _MOST_VISITED = 50_000
 _NOT_ENTERED = (ModuleType, type, FunctionType, BuiltinFunctionType, CodeType, str, bytes, int, float)
-_CONTAINERS = (dict, list, tuple, set, frozenset)
+# What containers hold, one at a time: a list of it all, as the collector makes, would be memory again.
+_HELD: dict[type, Callable[[Any], Iterable[object]]] = {
+    dict: dict.values,
+    list: list.__iter__,
+    tuple: tuple.__iter__,
+    set: set.__iter__,
+    frozenset: frozenset.__iter__,
+}
 
 _ARENAS = re.compile(r"(\d+) arenas \* (\d+) bytes/arena")
 _FIELDS = {
@@ -67,14 +74,14 @@ def array_bytes(roots: Iterable[object]) -> int:
         if isinstance(thing, array):
             found += thing.nbytes if thing.base is None else 0
             waiting.append(thing.base)
-        elif isinstance(thing, _CONTAINERS) or gc.is_tracked(thing):
-            waiting.extend(filter(gc.is_tracked, _each(gc.get_referents, thing)))
-            for kind in (array, *_CONTAINERS):
-                waiting.extend(filter(kind.__instancecheck__, _each(gc.get_referents, thing)))
+        else:
+            held = next((held for kind, held in _HELD.items() if isinstance(thing, kind)), gc.get_referents)
+            for chosen in (gc.is_tracked, *(kind.__instancecheck__ for kind in (array, *_HELD))):
+                waiting.extend(islice(filter(chosen, _each(held, thing)), _MOST_VISITED))
     return found
 
 
-def _each(function: Callable[[Any], list[Any]], argument: object) -> Iterator[Any]:
+def _each(function: Callable[[Any], Iterable[Any]], argument: object) -> Iterator[Any]:
     """The elements of function(argument), which is called when the first of them is asked for."""
     return chain.from_iterable(map(function, (argument,)))
 

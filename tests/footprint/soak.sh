@@ -12,6 +12,7 @@ trap '[ -z "$daemon" ] || kill $daemon 2>/dev/null || true; rm -rf "$folder"' EX
 . "$(dirname "$0")/private.sh"
 
 start() {
+	: >"$folder/log"
 	"$binary" --embed "$host" ${libpython:+--libpython "$libpython"} --endpoints "ipc://$folder/s" --log-format json --stats-interval 1s 2>"$folder/log" &
 	daemon=$!
 	until grep -q '"event":"ready"' "$folder/log"; do
