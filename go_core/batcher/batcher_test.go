@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -492,6 +494,44 @@ func TestThreadsServeWhileTheLoopAdmits(t *testing.T) {
 		if want := fmt.Sprintf("a1.%d", i); r.Label != want {
 			t.Fatalf("result %d is %s", i, r.Label)
 		}
+	}
+}
+
+func TestThreadsHaveAFullBatchReadyWhileTheyWork(t *testing.T) {
+	gate := make(chan struct{})
+	b, wakes := threaded(t, 2, blocked{gate})
+	size := b.options.MaxBatchSize
+	away := func() (sizes []int) {
+		for _, p := range b.runs.(*threads).away {
+			sizes = append(sizes, len(p.texts))
+		}
+		return sizes
+	}
+	b.receive("a", classify(1, size, "a"))
+	b.Step(b.now)
+	if got := away(); !slices.Equal(got, []int{size / 2, size / 2}) {
+		t.Fatalf("two idle threads share what waits: %v", got)
+	}
+	b.receive("b", classify(2, size-1, "b"))
+	if b.Step(b.now); len(away()) != 2 || b.Wait(b.now) >= 0 {
+		t.Errorf("a batch that could grow left: %v", away())
+	}
+	b.receive("c", classify(3, size+1, "c"))
+	b.Step(b.now)
+	if got := away(); !slices.Equal(got[2:], []int{size, size}) || b.Wait(b.now) >= 0 {
+		t.Errorf("no full batch is ready for each thread: %v", got)
+	}
+	close(gate)
+	for !b.Drained() {
+		<-wakes
+		b.now += time.Millisecond
+		b.Step(b.now)
+	}
+	if answers := b.replies(); len(answers) != 3 {
+		t.Errorf("%d of 3 answers", len(answers))
+	}
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 4 {
+		t.Errorf("%d processors for two threads, the loop and its helpers", runtime.GOMAXPROCS(0))
 	}
 }
 

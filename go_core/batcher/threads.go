@@ -2,6 +2,7 @@ package batcher
 
 import (
 	"errors"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -11,13 +12,15 @@ import (
 
 // threads runs batches on goroutines locked to threads of their own, while the serving loop
 // goes on admitting and answering. Batches go out by one channel and come back by another.
+// Where full batches wait, each thread has a second one ready: the way from one batch to the
+// next through the loop costs a model of 5 ms 5 % of its time.
 type threads struct {
 	clock   func() time.Duration
 	wake    func()
 	out     chan *batch
 	back    chan *batch
 	spare   []*batch
-	away    []*batch // in flight
+	away    []*batch // in flight, or next
 	slots   []slot
 	started atomic.Int32
 	group   *sync.WaitGroup // of the Batcher: every generation's threads
@@ -36,9 +39,10 @@ type slot struct {
 // first new thread has started, and finishes what it has.
 func (b *Batcher) UseThreads(n int, clock func() time.Duration, wake func(),
 	start func(i int) (Runner, func(), error), failed func(error)) {
-	t := &threads{clock: clock, wake: wake, out: make(chan *batch), back: make(chan *batch, n), slots: make([]slot, n), group: &b.threads}
+	useProcessors(n + 2)
+	t := &threads{clock: clock, wake: wake, out: make(chan *batch, n), back: make(chan *batch, 2*n), slots: make([]slot, n), group: &b.threads}
 	for i := range n {
-		t.spare = append(t.spare, &batch{})
+		t.spare = append(t.spare, &batch{}, &batch{})
 		t.group.Add(1)
 		go t.thread(&t.slots[i], func() (Runner, func(), error) { return start(i) }, failed)
 	}
@@ -50,6 +54,15 @@ func (b *Batcher) UseThreads(n int, clock func() time.Duration, wake func(),
 		b.retiring = append(b.retiring, b.next)
 	}
 	b.next = t
+}
+
+// useProcessors lets at least n goroutines run, unless the environment says how many. A thread in a call into Python keeps its
+// processor until Go's monitor takes it away, up to 10 ms later: the loop and its helpers need ones of their own. On two
+// cores that takes the throughput of two interpreters with a model of 5 ms from 1.7 to 1.9 times that of one.
+func useProcessors(n int) {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < n {
+		runtime.GOMAXPROCS(n)
+	}
 }
 
 // StopThreads ends every thread and waits for it. Call it when drained.
@@ -122,24 +135,38 @@ func (t *threads) step(b *Batcher, now time.Duration) {
 	if !t.due(b, now) {
 		return
 	}
-	for idle := int(t.started.Load()) - len(t.away); idle > 0; idle-- {
+	for {
+		size := t.share(b)
+		if size == 0 {
+			return
+		}
 		p := t.spare[len(t.spare)-1]
-		b.form(p, now, t.share(b, idle), 0)
+		b.form(p, now, size, 0)
 		if len(p.texts) == 0 {
 			return
 		}
 		t.spare = t.spare[:len(t.spare)-1]
 		t.away = append(t.away, p)
-		t.out <- p // a thread is idle: it takes the batch at once
+		t.out <- p // it has room for a batch of each thread
 	}
 }
 
-// share is how many reviews one of the idle threads should take: what waits is split between
-// them, for a thread without work costs more than a smaller batch saves.
-func (t *threads) share(b *Batcher, idle int) int {
-	n := (int(b.queue.reviews) + idle - 1) / idle
-	return min(max(n, 1), b.options.MaxBatchSize)
+// share is how many reviews the next batch should have, 0 where none can leave: what waits is
+// split between the idle threads, for a thread without work costs more than a smaller batch
+// saves; for threads that have work there are only full batches, which nothing can be added to.
+func (t *threads) share(b *Batcher) int {
+	idle := int(t.started.Load()) - len(t.away)
+	switch {
+	case idle > 0:
+		n := (int(b.queue.reviews) + idle - 1) / idle
+		return min(max(n, 1), b.options.MaxBatchSize)
+	case t.full(b) && len(t.spare) > 0 && idle+int(t.started.Load()) > 0:
+		return b.options.MaxBatchSize
+	}
+	return 0
 }
+
+func (t *threads) full(b *Batcher) bool { return b.queue.reviews >= int64(b.options.MaxBatchSize) }
 
 // due says whether a batch should leave now: it is full, or its oldest review has waited.
 func (t *threads) due(b *Batcher, now time.Duration) bool {
@@ -148,7 +175,7 @@ func (t *threads) due(b *Batcher, now time.Duration) bool {
 		return true
 	case b.queue.reviews == 0:
 		return false
-	case b.queue.reviews >= int64(b.options.MaxBatchSize) || b.draining:
+	case t.full(b) || b.draining:
 		return true
 	}
 	return now >= b.queue.oldest()+b.options.MaxQueueDelay
@@ -156,7 +183,7 @@ func (t *threads) due(b *Batcher, now time.Duration) bool {
 
 func (t *threads) wait(b *Batcher, now time.Duration) time.Duration {
 	switch {
-	case len(t.away) >= int(t.started.Load()) || b.queue.reviews == 0 && b.canary == nil:
+	case t.share(b) == 0 || b.queue.reviews == 0 && b.canary == nil:
 		return -1
 	case t.due(b, now):
 		return 0
