@@ -18,6 +18,7 @@ from typing import Callable, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 GO_CORE = ROOT / "go_core"
+STOOD_STILL = "fuzzing process hung or terminated unexpectedly"
 UNITS = {"s": 1, "m": 60, "h": 3600}
 EXAMPLES = 500
 """Examples of each test in one round of the codec's."""
@@ -31,14 +32,32 @@ class Outcome(NamedTuple):
 
 
 def native(package: Path, name: str, seconds: int) -> Outcome:
-    """Run a fuzz test of Go."""
-    # Minimizing by count, not by time: a slow target on a busy machine would do nothing else.
-    options = ["-fuzztime", f"{seconds}s", "-fuzzminimizetime", "100x", "-parallel", "1"]
-    done = run(["go", "test", "-run", f"^{name}$", "-fuzz", f"^{name}$", *options, "."], package)
-    counts = re.findall(r"execs: (\d+)", done.stdout)
-    if "SKIPPED" in done.stdout or not counts:
-        return Outcome(0, done.stdout + done.stderr)
-    return Outcome(int(counts[-1]), done.stdout if done.returncode else "")
+    """Run a fuzz test of Go; again where it failed only because the machine stood still."""
+    end, tried = time.monotonic() + seconds, 0
+    while (left := round(end - time.monotonic())) > 0:
+        # Minimizing by count, not by time: a slow target on a busy machine would do nothing else.
+        options = ["-fuzztime", f"{left}s", "-fuzzminimizetime", "100x", "-parallel", "1"]
+        done = run(["go", "test", "-run", f"^{name}$", "-fuzz", f"^{name}$", *options, "."], package)
+        counts = re.findall(r"execs: (\d+)", done.stdout)
+        tried += int(counts[-1]) if counts else 0
+        if "SKIPPED" in done.stdout or not tried:
+            return Outcome(0, done.stdout + done.stderr)
+        if done.returncode and not stood_still(package, done.stdout):
+            return Outcome(tried, done.stdout)
+    return Outcome(tried, "")
+
+
+def stood_still(package: Path, said: str) -> bool:
+    """Whether an input was only at hand when Go's ten seconds for each, by the clock, were over.
+
+    Then it passes when it is tried alone, many times, and is no finding.
+    """
+    found = re.search(rf"{STOOD_STILL}.*\n.*?testdata/fuzz/(\S+)", said)
+    if found is None or run(["go", "test", "-run", f"^{found[1]}$", "-count", "20", "."], package).returncode:
+        return False
+    (package / "testdata/fuzz" / found[1]).unlink()
+    print(f"fuzz: {found[1]} passes alone: the machine stood still", flush=True)
+    return True
 
 
 def codec(seconds: int) -> Outcome:
