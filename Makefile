@@ -42,8 +42,8 @@ test: build ## Run all tests, Python's and Go's
 heavy: build ## Run the tests that take minutes each, which `make test` leaves out
 	@python -m pytest -m heavy
 
-faults: build ## Do every fault many times under load: 1,000 SIGKILLs and the like, about an hour
-	@EDGED_FAULTS=long python -m pytest tests/faults
+faults: build ## Do every fault many times under load: 1,000 SIGKILLs and the like, half an hour or so
+	@EDGED_FAULTS=long python -m pytest -n logical --dist worksteal tests/faults
 
 FUZZTIME := 10m
 fuzz: $(ENV) ## Fuzz every parser, FUZZTIME each, one on each core; what is found stays in testdata/fuzz

@@ -69,7 +69,7 @@ class Load:
         self,
         endpoint: str,
         clients: int = 8,
-        timeout: float = 60.0,
+        timeout: float = 120.0,
         expected: tuple[type[EdgedError], ...] = (),
         review: Callable[[str], Review] = echoed,
         **options: Any,
@@ -87,7 +87,7 @@ class Load:
             for number, way in zip(range(clients), ways)
         ]
 
-    def progress(self, answers: int = 60, timeout: float = 60) -> None:
+    def progress(self, answers: int = 60, timeout: float = 150) -> None:
         """After a fault: wait until so many more reviews have their results."""
         self.account.faults += 1
         self._await(answers, timeout)
@@ -103,7 +103,7 @@ class Load:
     def __enter__(self) -> Load:  # noqa: PYI034
         for thread in self._threads:
             thread.start()
-        self._await(answers=60, timeout=60)
+        self._await(answers=60, timeout=150)
         return self
 
     def __exit__(
@@ -111,7 +111,7 @@ class Load:
     ) -> None:
         self._done.set()
         for thread in self._threads:
-            thread.join(90)
+            thread.join(150)
         alive = sum(thread.is_alive() for thread in self._threads)
         if kind is None:
             assert not alive, f"{alive} callers still wait"

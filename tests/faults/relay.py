@@ -22,11 +22,16 @@ class Relay:
         self._dead = threading.Event()
         self._thread = threading.Thread(target=self._accept)
 
+    @property
+    def connections(self) -> int:
+        """How many there have been."""
+        return len(self._open) // 2
+
     def go_dead(self) -> int:
         """Hand on nothing more over the connections there are, nor close them; gives their number."""
         self._dead.set()
         self._dead = threading.Event()
-        return len(self._open) // 2
+        return self.connections
 
     def _accept(self) -> None:
         while True:

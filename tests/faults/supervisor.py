@@ -30,7 +30,7 @@ class Supervisor:
                 self.codes.append(code)
             time.sleep(0.005)
 
-    def ended(self, times: int, timeout: float = 60) -> None:
+    def ended(self, times: int, timeout: float = 150) -> None:
         """Wait until the daemon has ended so many times, and been started again."""
         deadline = time.monotonic() + timeout
         while len(self.codes) < times:

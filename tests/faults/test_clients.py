@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import sys
@@ -32,15 +33,22 @@ pytestmark = PATIENCE
 
 def test_clients_killed_mid_request(echo: Daemon, under_load: Loader) -> None:
     program = (
-        f"from edged import Client\nc = Client({echo.endpoint!r})\nwhile 1: c.classify(['x' * 500] * 100)\n"
+        "from edged import Client\n"
+        f"client = Client({echo.endpoint!r}, timeout=60)\n"
+        "while 1: client.classify(['x' * 500] * 100), print('answered', flush=True)\n"
     )
     with echo.start(), under_load(echo.endpoint) as load:
         for _ in rounds(3, 50):
-            victims = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
-            time.sleep(0.4)
-            for victim in victims:
-                victim.kill()
-                victim.wait()
+            with ExitStack() as stack:
+                command = [sys.executable, "-c", program]
+                victims = [
+                    stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE)) for _ in range(3)
+                ]
+                for victim in victims:
+                    assert victim.stdout is not None
+                    assert victim.stdout.readline() == b"answered\n"
+                    time.sleep(random.random() / 20)  # in any phase of the next one
+                    victim.kill()
             load.progress()
 
 
@@ -60,15 +68,18 @@ def test_half_open_tcp(echo: Daemon, under_load: Loader) -> None:
     echo.settings["endpoints"] = [f"tcp://127.0.0.1:{port}"]
     with echo.start(), Relay(port) as relay:
         descriptors = Path(f"/proc/{echo.pid}/fd")
-        with under_load(f"tcp://127.0.0.1:{relay.port}") as load:
+        with under_load(f"tcp://127.0.0.1:{relay.port}", clients=8) as load:
+            while relay.connections < 8:
+                time.sleep(0.01)
+            load.progress()
+            connected = len(list(descriptors.iterdir()))
             for _ in rounds(1, 20):
-                connected = len(list(descriptors.iterdir()))
                 dead = relay.go_dead()
                 load.progress(1000)  # more than can still be on its way: clients came anew
-                deadline = time.monotonic() + 60
-                while len(list(descriptors.iterdir())) > connected:
-                    assert time.monotonic() < deadline, f"{dead} dead connections are still held"
-                    time.sleep(0.1)
+            deadline = time.monotonic() + 150
+            while len(list(descriptors.iterdir())) > connected:
+                assert time.monotonic() < deadline, f"of {dead} dead connections some are still held"
+                time.sleep(0.1)
 
 
 @pytest.mark.parametrize("host", ["cpython"])
@@ -102,14 +113,16 @@ def test_wrong_keys_in_a_loop(echo: Daemon, under_load: Loader) -> None:
         "curve.clients": str(clients),
     }
     known = (client_public, client_secret)
+    began = time.monotonic()
     with echo.start(), under_load(endpoint, server_key=server_public, client_key=known) as load:
         for _ in rounds(10, 300):
             public, secret = zmq.curve_keypair()
             stranger = (public.decode(), secret.decode())
             with (
-                Client(endpoint, server_key=server_public, client_key=stranger, timeout=5) as refused,
+                Client(endpoint, server_key=server_public, client_key=stranger, timeout=60) as refused,
                 pytest.raises(edged.errors.KeyNotAllowed),
             ):
                 refused.classify("x")
             load.progress(5)
-    assert echo.log.count("handshake_denied") <= 40, "a flood of wrong keys fills the log"
+    windows = (time.monotonic() - began) / 10 + 2
+    assert echo.log.count("handshake_denied") <= 6 * windows, "a flood of wrong keys fills the log"

@@ -36,7 +36,7 @@ def test_socket_file_removed(echo: Daemon, under_load: Loader) -> None:
             echo.signal(signal.SIGTERM)
             supervisor.ended(done + 1)
             load.progress()
-            with Client(echo.endpoint, timeout=20) as newcomer:
+            with Client(echo.endpoint, timeout=60) as newcomer:
                 assert newcomer.classify("new").label == "new"
 
 
@@ -56,7 +56,7 @@ def test_the_model_file_is_replaced_while_it_serves(
     shutil.copy(MODEL, path)
     daemon.settings["model"] = str(path)
     load = under_load(daemon.endpoint, review=about_wine)
-    with daemon.start(), load, Client(daemon.endpoint, timeout=30) as client:
+    with daemon.start(), load, Client(daemon.endpoint, timeout=60) as client:
         for attempt in rounds(2, 100):
             for file, refused in ((b"not a model", True), (MODEL.read_bytes(), False)):
                 fresh = path.with_suffix(".new")

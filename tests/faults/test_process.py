@@ -67,12 +67,12 @@ def test_clock_set_back_and_forward(echo: Daemon, under_load: Loader) -> None:
     echo.env |= clock.env
     program = (
         "import itertools, edged\n"
-        f"with edged.Client({echo.endpoint!r}, timeout=20) as client:\n"
+        f"with edged.Client({echo.endpoint!r}, timeout=60) as client:\n"
         "    for n in map(str, itertools.count()):\n"
-        "        assert client.classify(n, deadline_ms=20_000).label == n\n"
+        "        assert client.classify(n, deadline_ms=60_000).label == n\n"
     )
     echo.start()
-    with under_load(echo.endpoint) as load, Client(echo.endpoint) as observer:
+    with under_load(echo.endpoint) as load, Client(echo.endpoint, timeout=60) as observer:
         # A client whose own clock jumps too, as on a board that serves itself.
         client = subprocess.Popen([sys.executable, "-c", program], env=echo.env)
         began = time.monotonic()
@@ -81,7 +81,7 @@ def test_clock_set_back_and_forward(echo: Daemon, under_load: Loader) -> None:
             for seconds in (90, -90, -56 * YEAR, 30 * YEAR, 0):
                 clock.set(seconds)
                 load.progress()
-                assert observer.classify("now", deadline_ms=20_000).label == "now"
+                assert observer.classify("now", deadline_ms=60_000).label == "now"
                 assert observer.stats()["uptime_seconds"] < time.monotonic() - began + 60
         assert client.poll() is None, "the client whose clock jumped has ended"
         client.kill()
@@ -107,7 +107,7 @@ def test_slow_handler(echo: Daemon, under_load: Loader) -> None:
 @pytest.mark.parametrize("way", ["os._exit(3)", "ctypes.string_at(0)", "time.sleep(600)"])
 def test_crashing_handler(echo: Daemon, way: str, under_load: Loader) -> None:
     """It ends once in a while, in each of the ways a handler can take the process along."""
-    echo.settings["handler_timeout"] = "400ms"
+    echo.settings["handler_timeout"] = "1s"
     Path(echo.settings["handler"]).write_text(
         "import ctypes, os, random, time\n"
         "born = time.monotonic()\n"
@@ -118,6 +118,6 @@ def test_crashing_handler(echo: Daemon, way: str, under_load: Loader) -> None:
     # Of a call that hangs, the daemon still says internal before it ends.
     expected = (edged.errors.InternalError,)
     with Supervisor(echo) as supervisor, under_load(echo.endpoint, expected=expected) as load:
-        supervisor.ended(2 if not LONG else 100, timeout=120 if not LONG else 3000)
+        supervisor.ended(2 if not LONG else 100, timeout=150 if not LONG else 3000)
         load.progress()
     assert 0 not in supervisor.codes
