@@ -58,6 +58,10 @@ deb: cross ## Build the Debian packages for the three: dist
 	@bootstrap/debian debhelper scdoc
 	@python -m cross.deb
 
+package-test: cross ## Test the packages: their contents, lintian, the same bytes from two folders
+	@bootstrap/debian debhelper scdoc lintian man-db
+	@python -m pytest -m "heavy or not heavy" tests/test_cross.py tests/test_packaging.py
+
 NATIVE = $(shell dpkg --print-architecture)
 machine: $(ENV) ## Build this machine's package, and what its tests under a real systemd need
 	@bootstrap/debian debhelper scdoc systemd-container mmdebstrap

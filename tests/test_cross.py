@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cross.architectures import ARCHITECTURES, ROOT, Architecture, cache
+from cross.architectures import ARCHITECTURES, ROOT, Architecture
 from cross.archive import Archive, ArchiveError, Package
 from cross.command import Command
 from cross.gate import GateError, Rules, inspect
@@ -155,24 +152,3 @@ def test_a_package_with_another_hash_is_refused() -> None:
     mirror = Mirror(Package("libzmq5", "4.3.4-6", "b" * 64))
     with pytest.raises(ArchiveError, match=f"the archive says SHA-256 {'b' * 64}, the lock {'a' * 64}"):
         settle(mirror, [Package("libzmq5", "4.3.4-6", "a" * 64)], locked=False)
-
-
-@pytest.mark.skipif(
-    not all(shutil.which(ARCHITECTURES[name].compiler) for name in ("arm64", "armhf")),
-    reason="no cross compilers: make cross installs them",
-)
-@pytest.mark.heavy
-@pytest.mark.timeout(900)
-def test_builds_from_two_folders_are_byte_identical(tmp_path: Path) -> None:
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    sums: dict[str, set[str]] = {}
-    for folder in (tmp_path / "one", tmp_path / "another" / "deeper"):
-        for name in filter(None, tracked.decode().split("\0")):
-            if (ROOT / name).exists():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        environ = {**os.environ, "EDGED_CACHE": str(cache())}
-        subprocess.run([sys.executable, "-m", "cross.build", "armhf"], cwd=folder, env=environ, check=True)
-        for path in folder.glob("build/cross/*/edged"):
-            sums.setdefault(path.parent.name, set()).add(hashlib.sha256(path.read_bytes()).hexdigest())
-    assert {name: len(found) for name, found in sums.items()} == {"armhf": 1}

@@ -167,9 +167,16 @@ def test_manual_pages_have_no_faults(tree: Path) -> None:
         assert len(done.stdout.splitlines()) > 30
 
 
-def test_packages_of_two_folders_are_byte_identical(packages: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.heavy
+def test_daemons_and_packages_of_two_folders_are_byte_identical(
+    packages: dict[str, Path], tmp_path: Path
+) -> None:
     if run("git", "status", "--porcelain"):
         pytest.skip("uncommitted changes: a clone is of the last commit")
-    run("git", "clone", "--quiet", "--no-hardlinks", ROOT, tmp_path / "again")
-    again = built(tmp_path / "again", tmp_path / "debs", "arm64")
-    assert again["arm64"].read_bytes() == packages["arm64"].read_bytes()
+    clone = tmp_path / "another" / "folder"
+    run("git", "clone", "--quiet", "--no-hardlinks", ROOT, clone)
+    again = built(clone, tmp_path / "debs", *ARCHITECTURES)
+    for name, architecture in ARCHITECTURES.items():
+        daemon = clone / architecture.daemon.relative_to(ROOT)
+        assert daemon.read_bytes() == architecture.daemon.read_bytes(), name
+        assert again[name].read_bytes() == packages[name].read_bytes(), name
