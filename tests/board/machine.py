@@ -97,7 +97,8 @@ class Machine:
         make_initrd(kernels, initrd)
         agent.unlink(missing_ok=True)
         bus = "pci" if self.architecture.name == "amd64" else "device"
-        command = [*self.architecture.qemu, "-m", str(MEMORY), "-smp", "2"]
+        # One core: where the host is busy, an emulated second one stands still for a minute now and then.
+        command = [*self.architecture.qemu, "-m", str(MEMORY), "-smp", "1"]
         command += ["-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{self.console}"]
         command += ["-kernel", str(kernels / "vmlinuz"), "-initrd", str(initrd)]
         command += ["-append", f"console={self.architecture.console} quiet panic=1"]
