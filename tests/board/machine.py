@@ -30,6 +30,14 @@ while ! /bin/busybox mount -t ext4 /dev/vda /new 2>/dev/null; do /bin/busybox sl
 /bin/busybox umount /proc
 exec /bin/busybox switch_root /new /sbin/init
 """
+# Where the machine that emulates stands still for a minute, as shared ones may, the board's clock jumps.
+PATIENCE = """[Service]
+WatchdogSec=120s
+TimeoutStartSec=300s
+TimeoutStopSec=120s
+Environment=EDGED_HANDLER_TIMEOUT=120s
+"""
+PATIENT = "etc/systemd/system/edged.service.d/board.conf"
 NETWORK = "[Match]\nType=ether\n[Network]\nDHCP=yes\nLinkLocalAddressing=no\n"
 
 
@@ -97,8 +105,7 @@ class Machine:
         make_initrd(kernels, initrd)
         agent.unlink(missing_ok=True)
         bus = "pci" if self.architecture.name == "amd64" else "device"
-        # One core: where the host is busy, an emulated second one stands still for a minute now and then.
-        command = [*self.architecture.qemu, "-m", str(MEMORY), "-smp", "1"]
+        command = [*self.architecture.qemu, "-m", str(MEMORY), "-smp", "2"]
         command += ["-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{self.console}"]
         command += ["-kernel", str(kernels / "vmlinuz"), "-initrd", str(initrd)]
         command += ["-append", f"console={self.architecture.console} quiet panic=1"]
@@ -138,6 +145,8 @@ def make_disk(architecture: Architecture, disk: Path, packages: list[Path]) -> N
     (tree / "etc/hostname").write_text(f"board-{architecture.name}\n")
     (tree / "etc/fstab").write_text("/dev/vda / ext4 rw 0 1\n")
     (tree / "etc/systemd/network/board.network").write_text(NETWORK)
+    (tree / PATIENT).parent.mkdir()
+    (tree / PATIENT).write_text(PATIENCE)
     wants = tree / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir(exist_ok=True)
     (wants / "systemd-networkd.service").symlink_to("/lib/systemd/system/systemd-networkd.service")

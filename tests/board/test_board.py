@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edged import Client, Prediction, __version__
 from tests.board.conftest import NEXT
+from tests.board.machine import PATIENT
 from tests.board.service import (
     SAMPLE,
     SLOW,
@@ -30,8 +32,6 @@ from tests.board.service import (
 from tests.scores import compare
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.board.machine import Machine
 
 pytestmark = pytest.mark.timeout(2 * 900)
@@ -242,7 +242,8 @@ def test_removal_keeps_the_settings_and_purge_leaves_nothing(board: Machine) -> 
         "find / -xdev -iname '*edged*' -not -path '/root/*' -not -path '/proc/*' -not -path '/var/log/*' "
         "-not -path '/var/cache/*' -not -path '/var/lib/apt/*'"
     )
-    # The administrator's own drop-in is not the package's to remove.
-    assert left.split() == ["/etc/systemd/system/edged-tcp.socket.d"]
+    # The administrator's own drop-ins are not the package's to remove.
+    own = ["/etc/systemd/system/edged-tcp.socket.d", str(Path("/", PATIENT).parent)]
+    assert sorted(left.split()) == own
     assert board.agent.run("getent passwd edged").code != 0
     assert board.agent.run("getent group edged").code != 0
