@@ -46,8 +46,8 @@ faults: build ## Do every fault many times under load: 1,000 SIGKILLs and the li
 	@EDGED_FAULTS=long python -m pytest -n logical --dist worksteal tests/faults
 
 FUZZTIME := 10m
-fuzz: $(ENV) ## Fuzz every parser, FUZZTIME each, one on each core; what is found stays in testdata/fuzz
-	@python -m tests.fuzz $(FUZZTIME)
+fuzz: $(ENV) ## Fuzz every parser, FUZZTIME each, one on each core; FUZZ=name takes some
+	@python -m tests.fuzz $(FUZZTIME) $(FUZZ)
 
 CROSS := gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
 cross: $(ENV) ## Build the daemon for amd64, arm64 and armhf: build/cross

@@ -45,5 +45,14 @@ def test_an_input_is_no_finding_where_only_the_machine_stood_still(
     assert found.exists() != still, "a finding stays"
 
 
+def test_a_seed_is_tried_alone_too(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module target\n")
+    (tmp_path / "target_test.go").write_text(TARGET)
+    said = f"failure while testing seed corpus entry: FuzzTarget/seed#0\n    {fuzz.STOOD_STILL}: EOF\n"
+    assert fuzz.stood_still(tmp_path, said)
+    (tmp_path / "target_test.go").write_text(TARGET.replace('Add("good")', 'Add("bad")'))
+    assert not fuzz.stood_still(tmp_path, said)
+
+
 def test_a_failure_is_a_finding(tmp_path: Path) -> None:
     assert not fuzz.stood_still(tmp_path, SAID.replace(fuzz.STOOD_STILL, "panic"))
