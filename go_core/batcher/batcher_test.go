@@ -535,6 +535,91 @@ func TestThreadsHaveAFullBatchReadyWhileTheyWork(t *testing.T) {
 	}
 }
 
+// helped serves inline with a helper that runs on runner, and counts the helpers that ended.
+func helped(t *testing.T, runner Runner) (b *bench, wakes chan struct{}, ended *atomic.Int32) {
+	b = newBench(t, options())
+	b.now = 1 // 0 means that nothing runs
+	wakes, ended = make(chan struct{}, 1000), &atomic.Int32{}
+	b.AllowHelper(func() { wakes <- struct{}{} }, func(int) (Runner, func(), error) {
+		return runner, func() { ended.Add(1) }, nil
+	}, func(err error) { t.Error(err) })
+	t.Cleanup(b.StopThreads)
+	return b, wakes, ended
+}
+
+func TestAHelperTakesFullBatchesOnceTwoWait(t *testing.T) {
+	gate := make(chan struct{})
+	b, wakes, _ := helped(t, blocked{gate})
+	size := b.options.MaxBatchSize
+	b.receive("a", classify(1, 2*size-1, "a"))
+	for range 2 {
+		b.Step(b.now)
+	}
+	if b.serving() != nil || len(b.replies()) != 1 {
+		t.Fatal("a helper for less than two batches")
+	}
+	b.receive("b", classify(2, 2*size, "b"))
+	b.Step(b.now)
+	helper := b.serving()
+	if helper == nil {
+		t.Fatal("no helper for two batches")
+	}
+	<-wakes // it has started
+	b.receive("c", classify(3, 4*size, "c"))
+	b.Step(b.now)
+	if len(helper.away) != 2 || b.queue.reviews != int64(2*size) {
+		t.Fatalf("the helper has %d batches, %d reviews wait: want one, one ready for it, one run at once, two left", len(helper.away), b.queue.reviews)
+	}
+	for b.queue.reviews > 0 {
+		b.Step(b.now)
+	}
+	for b.Running() == 0 {
+		runtime.Gosched()
+	}
+	if b.Drained() || b.Wait(b.now) >= 0 {
+		t.Error("nothing is said to be in flight")
+	}
+	close(gate)
+	for !b.Drained() {
+		<-wakes
+		b.Step(b.now)
+	}
+	for _, answer := range b.replies() {
+		for i, r := range answer.Results {
+			if want := fmt.Sprintf("%s%s.%d", answer.Peer, answer.ID, i); r.Label != want {
+				t.Fatalf("result %d is %s, want %s", i, r.Label, want)
+			}
+		}
+	}
+}
+
+func TestANewModelDismissesTheHelper(t *testing.T) {
+	gate := make(chan struct{})
+	b, wakes, ended := helped(t, blocked{gate})
+	b.receive("a", classify(1, 256, "a"))
+	b.Step(b.now)
+	<-wakes
+	b.Step(b.now)
+	b.UseInline(&upper{}, func() time.Duration { return b.now })
+	for b.queue.reviews > 0 {
+		b.Step(b.now)
+	}
+	if b.serving() != nil || b.Drained() {
+		t.Error("the old helper still helps, or what it has is forgotten")
+	}
+	close(gate)
+	for !b.Drained() {
+		b.Step(b.now)
+	}
+	if answers := b.replies(); len(answers) != 1 || len(answers[0].Results) != 256 {
+		t.Errorf("%+v", answers)
+	}
+	b.StopThreads()
+	if ended.Load() != 1 {
+		t.Error("the old helper did not end")
+	}
+}
+
 func TestThreadsWaitForAFullerBatch(t *testing.T) {
 	b, _ := threaded(t, 1, &upper{})
 	b.receive("a", classify(1, 1, "a"))

@@ -18,26 +18,51 @@ type dispatcher interface {
 }
 
 // inline runs batches to completion on the serving goroutine: no hand-off, no timer, a batch
-// is what arrived while the last one ran.
+// is what arrived while the last one ran. Where it may have a helper, a thread that runs full
+// batches beside it, that is started once twice as much waits as a batch can hold.
 type inline struct {
 	runner Runner
 	batch  batch
 	clock  func() time.Duration
 	since  atomic.Int64
+	start  func() *threads // nil: no helper
+	helper atomic.Pointer[threads]
 }
 
-// UseInline serves with runner on the serving goroutine itself, from the next batch on.
+// UseInline serves with runner on the serving goroutine itself, from the next batch on, without a helper.
 func (b *Batcher) UseInline(runner Runner, clock func() time.Duration) {
 	if in, ok := b.runs.(*inline); ok {
-		in.runner = runner
+		in.runner, in.start = runner, nil
+		if helper := in.helper.Swap(nil); helper != nil {
+			b.retiring = append(b.retiring, helper)
+		}
 		return
 	}
 	b.setDispatcher(&inline{runner: runner, clock: clock})
 }
 
-func (in *inline) ready() bool           { return true }
-func (in *inline) idle() bool            { return true }
-func (in *inline) oldest() time.Duration { return time.Duration(in.since.Load()) }
+// AllowHelper lets what UseInline set up have a helper: start and failed as for UseThreads.
+func (b *Batcher) AllowHelper(wake func(), start func(i int) (Runner, func(), error), failed func(error)) {
+	in := b.runs.(*inline)
+	in.start = func() *threads { return b.newThreads(1, in.clock, wake, start, failed) }
+}
+
+func (in *inline) ready() bool { return true }
+
+func (in *inline) idle() bool {
+	helper := in.helper.Load()
+	return helper == nil || helper.idle()
+}
+
+func (in *inline) oldest() time.Duration {
+	own := time.Duration(in.since.Load())
+	if helper := in.helper.Load(); helper != nil {
+		if others := helper.oldest(); others > 0 && (own == 0 || others < own) {
+			return others
+		}
+	}
+	return own
+}
 
 func (in *inline) wait(b *Batcher, _ time.Duration) time.Duration {
 	if b.queue.reviews > 0 || b.canary != nil {
@@ -47,6 +72,7 @@ func (in *inline) wait(b *Batcher, _ time.Duration) time.Duration {
 }
 
 func (in *inline) step(b *Batcher, now time.Duration) {
+	in.share(b, now)
 	b.form(&in.batch, now, b.options.MaxBatchSize, b.options.MaxBatchTime)
 	if len(in.batch.texts) == 0 {
 		return
@@ -55,4 +81,19 @@ func (in *inline) step(b *Batcher, now time.Duration) {
 	in.batch.run(in.runner, in.clock)
 	in.since.Store(0)
 	b.collect(&in.batch, now+in.batch.took)
+}
+
+// share gives the helper full batches, and always leaves one.
+func (in *inline) share(b *Batcher, now time.Duration) {
+	enough := func() bool { return b.canary == nil && b.queue.reviews >= 2*int64(b.options.MaxBatchSize) }
+	helper := in.helper.Load()
+	switch {
+	case helper != nil:
+		helper.gather(b, now)
+		for helper.ready() && len(helper.spare) > 0 && enough() {
+			helper.send(b, now, b.options.MaxBatchSize)
+		}
+	case in.start != nil && enough():
+		in.helper.Store(in.start())
+	}
 }

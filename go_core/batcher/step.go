@@ -1,6 +1,9 @@
 package batcher
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Step runs or hands out one batch and collects what has come back. Replies are then to be
 // flushed.
@@ -43,11 +46,32 @@ func (b *Batcher) Running() time.Duration {
 
 // setDispatcher lets runs take over between two batches.
 func (b *Batcher) setDispatcher(runs dispatcher) {
-	if t, ok := b.runs.(*threads); ok {
+	if t := b.serving(); t != nil {
 		b.retiring = append(b.retiring, t)
 	}
 	b.runs = runs
 	b.watched.Store(&runs)
+}
+
+// serving returns the threads of what serves now: nil where there are none.
+func (b *Batcher) serving() *threads {
+	switch runs := b.runs.(type) {
+	case *threads:
+		return runs
+	case *inline:
+		return runs.helper.Load()
+	}
+	return nil
+}
+
+func (b *Batcher) allThreads() []*threads {
+	all := slices.Clone(b.retiring)
+	for _, t := range []*threads{b.next, b.serving()} {
+		if t != nil {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // retired collects from threads that were replaced, and ends them once they have nothing left.
@@ -73,7 +97,7 @@ func (b *Batcher) FailAll(now time.Duration) {
 		r.fault = asError(errHung)
 		b.finish(r, now)
 	}
-	if t, ok := b.runs.(*threads); ok {
+	for _, t := range b.allThreads() {
 		for _, p := range t.away {
 			for i := range p.parts {
 				r := p.parts[i].request

@@ -39,13 +39,7 @@ type slot struct {
 // first new thread has started, and finishes what it has.
 func (b *Batcher) UseThreads(n int, clock func() time.Duration, wake func(),
 	start func(i int) (Runner, func(), error), failed func(error)) {
-	useProcessors(n + 2)
-	t := &threads{clock: clock, wake: wake, out: make(chan *batch, n), back: make(chan *batch, 2*n), slots: make([]slot, n), group: &b.threads}
-	for i := range n {
-		t.spare = append(t.spare, &batch{}, &batch{})
-		t.group.Add(1)
-		go t.thread(&t.slots[i], func() (Runner, func(), error) { return start(i) }, failed)
-	}
+	t := b.newThreads(n, clock, wake, start, failed)
 	if b.runs == nil {
 		b.setDispatcher(t)
 		return
@@ -54,6 +48,18 @@ func (b *Batcher) UseThreads(n int, clock func() time.Duration, wake func(),
 		b.retiring = append(b.retiring, b.next)
 	}
 	b.next = t
+}
+
+func (b *Batcher) newThreads(n int, clock func() time.Duration, wake func(),
+	start func(i int) (Runner, func(), error), failed func(error)) *threads {
+	useProcessors(n + 2)
+	t := &threads{clock: clock, wake: wake, out: make(chan *batch, n), back: make(chan *batch, 2*n), slots: make([]slot, n), group: &b.threads}
+	for i := range n {
+		t.spare = append(t.spare, &batch{}, &batch{})
+		t.group.Add(1)
+		go t.thread(&t.slots[i], func() (Runner, func(), error) { return start(i) }, failed)
+	}
+	return t
 }
 
 // useProcessors lets at least n goroutines run, unless the environment says how many. A thread in a call into Python keeps its
@@ -67,14 +73,7 @@ func useProcessors(n int) {
 
 // StopThreads ends every thread and waits for it. Call it when drained.
 func (b *Batcher) StopThreads() {
-	all := b.retiring
-	if b.next != nil {
-		all = append(all, b.next)
-	}
-	if t, ok := b.runs.(*threads); ok {
-		all = append(all, t)
-	}
-	for _, t := range all {
+	for _, t := range b.allThreads() {
 		close(t.out)
 	}
 	b.threads.Wait()
@@ -140,15 +139,23 @@ func (t *threads) step(b *Batcher, now time.Duration) {
 		if size == 0 {
 			return
 		}
-		p := t.spare[len(t.spare)-1]
-		b.form(p, now, size, 0)
-		if len(p.texts) == 0 {
+		if !t.send(b, now, size) {
 			return
 		}
-		t.spare = t.spare[:len(t.spare)-1]
-		t.away = append(t.away, p)
-		t.out <- p // it has room for a batch of each thread
 	}
+}
+
+// send hands out a batch of at most size reviews, unless none waits. A batch must be spare.
+func (t *threads) send(b *Batcher, now time.Duration, size int) bool {
+	p := t.spare[len(t.spare)-1]
+	b.form(p, now, size, 0)
+	if len(p.texts) == 0 {
+		return false
+	}
+	t.spare = t.spare[:len(t.spare)-1]
+	t.away = append(t.away, p)
+	t.out <- p // it has room for a batch of each thread
+	return true
 }
 
 // share is how many reviews the next batch should have, 0 where none can leave: what waits is

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -203,7 +204,13 @@ func (c *Config) check() (faults []error) {
 // told otherwise, users' handler files only when told so.
 func (c *Config) RunsInline() bool {
 	if c.Inline == "auto" {
-		return c.Handler == "" && c.Interpreters == 1
+		return c.Handler == "" && c.Interpreters <= 1
 	}
 	return c.Inline == "true"
+}
+
+// HasHelper says whether a thread with an interpreter of its own may help the serving thread: the built-in model's, where
+// there is a second core, unless told otherwise.
+func (c *Config) HasHelper() bool {
+	return c.RunsInline() && c.Handler == "" && c.Interpreters == 0 && runtime.NumCPU() > 1
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -171,6 +172,18 @@ func TestInlineFollowsTheHandler(t *testing.T) {
 		c, err := Load(write(t, text), nil, nil)
 		if err != nil || c.RunsInline() != want {
 			t.Errorf("%q: %v, %v", text, c.RunsInline(), err)
+		}
+	}
+}
+
+func TestAHelperIsForTheBuiltInModelAlone(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "interpreters = 1": false, "interpreters = 2": false, "handler = \"/x.py\"": false, "inline = false": false,
+		"inline = true": true, "inline = true\nhandler = \"/x.py\"": false,
+	} {
+		c, err := Load(write(t, text), nil, nil)
+		if want = want && runtime.NumCPU() > 1; err != nil || c.HasHelper() != want {
+			t.Errorf("%q: %v, %v", text, c.HasHelper(), err)
 		}
 	}
 }

@@ -164,6 +164,7 @@ func (d *Daemon) use(g *generation) error {
 		}
 		runner, release := g.runner(d.serving, &d.stages, d.log)
 		d.batcher.UseInline(runner, d.clock)
+		d.allowHelper(g)
 		if d.release != nil {
 			d.release()
 		}
@@ -179,33 +180,6 @@ func (d *Daemon) use(g *generation) error {
 func (d *Daemon) setCurrent(g *generation) {
 	d.current.Store(g)
 	d.setModel(g)
-}
-
-// useThreads has every interpreter thread load a copy of its own: N of them run N TFLite
-// interpreters side by side. The first uses what g loaded already.
-func (d *Daemon) useThreads(g *generation) {
-	start := func(i int) (batcher.Runner, func(), error) {
-		thread, err := d.host.Attach()
-		if err != nil {
-			return nil, nil, err
-		}
-		own := g
-		if i > 0 {
-			if own, err = load(d.host, g.config, g.Number); err != nil {
-				return nil, nil, errors.Join(err, thread.Detach())
-			}
-		}
-		runner, release := own.runner(thread, &d.stages, d.log)
-		return runner, func() {
-			release()
-			own.close()
-			_ = thread.Detach()
-		}, nil
-	}
-	failed := func(err error) {
-		d.log.Error("an interpreter thread could not start", "event", "thread_failed", "error", err.Error())
-	}
-	d.batcher.UseThreads(int(g.config.Interpreters), d.clock, d.gateway.Wake, start, failed)
 }
 
 // serve runs the serving loop and everything beside it.
