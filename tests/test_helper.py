@@ -67,7 +67,7 @@ def test_a_model_replaced_in_the_meantime_is_not_mixed_with_the_old_one(
     daemon = make_daemon(model=str(model)).start()
     other.replace(model)
     with Client(daemon.endpoint, timeout=60) as client:
-        flood(client, daemon, "thread_failed")
+        flood(client, daemon, "helper_failed")
         assert "is another file by now" in daemon.log
         assert "edgectl reload takes it over" in daemon.log
         assert client.info()["generation"] == 1

@@ -15,7 +15,9 @@ func (d *Daemon) useThreads(g *generation) {
 			return g, nil
 		}
 		return d.again(g)
-	}), d.threadFailed)
+	}), func(err error) {
+		d.log.Error("an interpreter thread could not start", "event", "thread_failed", "error", err.Error())
+	})
 }
 
 // allowHelper lets a thread with a copy of its own help the serving goroutine, once there is more to do than that can.
@@ -27,7 +29,9 @@ func (d *Daemon) allowHelper(g *generation) {
 		d.log.Info("a second interpreter starts: two batches were waiting", "event", "helper")
 		return d.again(g)
 	})
-	d.batcher.AllowHelper(d.gateway.Wake, start, d.threadFailed)
+	d.batcher.AllowHelper(d.gateway.Wake, start, func(err error) {
+		d.log.Warn("a second interpreter could not start; the first goes on alone", "event", "helper_failed", "error", err.Error())
+	})
 }
 
 // again loads what g loaded, which may have been replaced since: then two models would answer side by side.
@@ -58,8 +62,4 @@ func (d *Daemon) starter(loaded func(i int) (*generation, error)) func(i int) (b
 			_ = thread.Detach()
 		}, nil
 	}
-}
-
-func (d *Daemon) threadFailed(err error) {
-	d.log.Error("an interpreter thread could not start", "event", "thread_failed", "error", err.Error())
 }
