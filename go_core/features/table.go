@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/bits"
+	"sort"
 )
 
 const (
@@ -106,12 +107,12 @@ func firstZero(word uint64) int {
 	return bits.TrailingZeros64((word-ones)&^word&tops) / 16
 }
 
-// search looks one by one.
+// search looks where eight are not enough, or too many.
 func search(kept []byte, from, to int, rest uint16) int32 {
-	for i := from; i < to; i++ {
-		if binary.LittleEndian.Uint16(kept[2*i:]) == rest {
-			return int32(i)
-		}
+	at := func(i int) uint16 { return binary.LittleEndian.Uint16(kept[2*i:]) }
+	i := from + sort.Search(to-from, func(i int) bool { return at(from+i) >= rest })
+	if i < to && at(i) == rest {
+		return int32(i)
 	}
 	return -1
 }
