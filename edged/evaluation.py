@@ -6,13 +6,14 @@ Standard library only.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 BINS = 15  # of the calibration error, as in Guo et al., "On Calibration of Modern Neural Networks", ICML 2017
+EQUAL_BINS = 10  # of equally many reviews, for the other two estimates of it
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Case:
 class Scores:
     """Figures of one domain; shares from 0 to 1.
 
+    `calibration_square` is what `debiased_error` gives.
     `confusion` is [[true negatives, false positives], [false negatives, true positives]].
     """
 
@@ -48,6 +50,8 @@ class Scores:
     macro_f1: float
     balanced_accuracy: float
     ece: float
+    ece_equal_mass: float
+    calibration_square: float
     uncertain: float
     confusion: list[list[int]]
 
@@ -66,6 +70,8 @@ def scores(cases: Sequence[Case]) -> Scores:
         macro_f1=sum(f1) / 2,
         balanced_accuracy=sum(recalls) / 2,
         ece=calibration_error(cases),
+        ece_equal_mass=equal_mass_error(cases),
+        calibration_square=debiased_error(cases),
         uncertain=_share(sum(case.uncertain for case in cases), len(cases)),
         confusion=confusion,
     )
@@ -83,6 +89,38 @@ def calibration_error(cases: Iterable[Case]) -> float:
     return _share(sum(abs(entry[1] - entry[2]) for entry in sums), count)
 
 
+def equal_mass_error(cases: Sequence[Case], bins: int = EQUAL_BINS) -> float:
+    """The same with bins that hold equally many reviews, by rising confidence.
+
+    J. Nixon et al., "Measuring Calibration in Deep Learning", CVPR Workshops 2019.
+    """
+    parts = _equal_mass(cases, bins)
+    return _share(sum(abs(sum(case.confidence - case.right for case in part)) for part in parts), len(cases))
+
+
+def debiased_error(cases: Sequence[Case], bins: int = EQUAL_BINS) -> float:
+    """The mean square of the distance of confidence and accuracy, less what chance adds to it.
+
+    A. Kumar, P. Liang, T. Ma, "Verified Uncertainty Calibration", NeurIPS 2019, section 5: from the square of
+    each bin's distance its accuracy's variance is taken, accuracy * (1 - accuracy) / (reviews - 1). On
+    average it is right whatever the number of reviews, so it may be below zero. The root of its mean over
+    domains is comparable to the plain error, and by Jensen's inequality on average no smaller.
+    """
+    total = 0.0
+    for part in _equal_mass(cases, bins):
+        count = len(part)
+        if count > 1:
+            accuracy = sum(case.right for case in part) / count
+            distance = sum(case.confidence for case in part) / count - accuracy
+            total += count * (distance**2 - accuracy * (1 - accuracy) / (count - 1))
+    return _share(total, len(cases))
+
+
+def _equal_mass(cases: Sequence[Case], bins: int) -> list[list[Case]]:
+    ranked = sorted(cases, key=lambda case: case.confidence)
+    return [ranked[i * len(ranked) // bins : (i + 1) * len(ranked) // bins] for i in range(bins)]
+
+
 def by_domain(cases: Sequence[Case]) -> dict[str, Scores]:
     """Scores of each domain, in order of first appearance."""
     domains: dict[str, list[Case]] = {}
@@ -94,9 +132,20 @@ def by_domain(cases: Sequence[Case]) -> dict[str, Scores]:
 def report(cases: Sequence[Case]) -> dict[str, Any]:
     """All figures as plain data: domains, their mean (each domain counts alike), and all reviews together."""
     domains = {name: asdict(found) for name, found in by_domain(cases).items()}
-    keys = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "uncertain")
+    keys = [field.name for field in fields(Scores) if field.name not in ("reviews", "confusion")]
     mean = {key: _share(sum(found[key] for found in domains.values()), len(domains)) for key in keys}
     return {"domains": domains, "mean": mean, "all": asdict(scores(cases))}
+
+
+def calibration(mean: Mapping[str, float]) -> str:
+    """The estimates of the calibration error, of the mean of a report, as a line for people; in percent."""
+    root = math.copysign(math.sqrt(abs(mean["calibration_square"])), mean["calibration_square"])
+    debiased = f"{100 * root:.1f}" if root > 0 else f"0 (mean square {1e4 * mean['calibration_square']:.2f})"
+    return (
+        f"calibration error: {100 * mean['ece']:.1f} in {BINS} bins of equal width, "
+        f"{100 * mean['ece_equal_mass']:.1f} in {EQUAL_BINS} of equally many reviews, "
+        f"{debiased} as root mean square less what chance adds"
+    )
 
 
 def mistakes(cases: Iterable[Case], count: int) -> list[Case]:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.evaluation import Case, calibration_error, mistakes, report, scores
+from edged.evaluation import (
+    Case,
+    calibration_error,
+    debiased_error,
+    equal_mass_error,
+    mistakes,
+    report,
+    scores,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.daemon import Daemon
@@ -56,6 +66,29 @@ def test_calibration_error() -> None:
     assert calibration_error([Case(1, 0.8)] * 8 + [Case(0, 0.8)] * 2) == pytest.approx(0)
     assert calibration_error([Case(1, 1.0)] * 5 + [Case(0, 1.0)] * 5) == pytest.approx(0.5)
     assert math.isnan(calibration_error([]))
+
+
+def test_bins_of_equally_many_reviews() -> None:
+    lower, upper = [Case(1, 0.6)] * 3 + [Case(0, 0.6)] * 2, [Case(1, 0.9)] * 5
+    assert equal_mass_error(lower + upper, 2) == pytest.approx(0.05)
+    assert equal_mass_error(lower + upper, 1) == pytest.approx(0.05)
+    assert math.isnan(equal_mass_error([]))
+
+
+def test_only_the_debiased_error_is_right_on_average() -> None:
+    rng = random.Random(1)
+
+    def mean(error: Callable[[list[Case]], float], shift: float) -> float:
+        draws = []
+        for _ in range(400):
+            confidences = [rng.uniform(0.55, 0.85) for _ in range(100)]
+            draws.append(error([Case(int(rng.random() < p + shift), p) for p in confidences]))
+        return sum(draws) / len(draws)
+
+    assert mean(debiased_error, 0) == pytest.approx(0, abs=5e-4)
+    assert mean(debiased_error, 0.1) == pytest.approx(0.01, abs=2e-3)
+    assert mean(calibration_error, 0) > 0.03
+    assert math.isnan(debiased_error([]))
 
 
 def test_each_domain_counts_alike_in_the_mean() -> None:

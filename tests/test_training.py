@@ -93,6 +93,22 @@ def test_the_cascade_and_its_bands() -> None:
     assert ((p >= 0.5) == (label == 1))[inside].mean() <= calibrate.DOUBT
 
 
+def test_a_calibration_is_judged_on_reviews_it_was_not_fitted_on() -> None:
+    pytest.importorskip("scipy", reason="needs the extra train: make train-test")
+    from edged.training import calibrate
+
+    rng = np.random.default_rng(2)
+    truth = rng.normal(0, 2, 6000).astype(np.float32)
+    label = (rng.random(6000) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+    no, one = np.zeros(6000, np.float32), np.ones(6000, np.float32)
+    logits = calibrate.Logits(2 * truth, one[:, None], no, no)
+    found = calibrate.cross_fitted(logits, 0.5, label, one)
+    assert found == pytest.approx(1 / (1 + np.exp(-truth)), abs=0.08)
+    shuffled = rng.permutation(label)  # nothing to learn: it must not know the labels
+    found = calibrate.cross_fitted(logits, 0.5, shuffled, one)
+    assert abs(np.corrcoef(found, shuffled)[0, 1]) < 0.05
+
+
 GOOD, BAD = "good great lovely superb tasty".split(), "bad awful dreadful poor bland".split()
 THINGS = "wine soup room film phone hotel cake song".split()
 

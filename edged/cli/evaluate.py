@@ -148,4 +148,5 @@ def table(report: dict[str, Any]) -> str:
         )
         (tn, fp), (fn, tp) = found.get("confusion", [["", ""], ["", ""]])
         lines.append((cells + f"  {tn:>5} {fp:>5} {fn:>5} {tp:>5}").rstrip())
+    lines.append(evaluation.calibration(report["mean"]))
     return "\n".join(lines)

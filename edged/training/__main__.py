@@ -69,7 +69,8 @@ def _train(args: argparse.Namespace) -> None:
     file = training.finished(report)
     args.out.write_bytes(file)
     spent = cost.measured(args.out, cost.sample(training.reviews["val"]))
-    more = {"Cost": card.costs(spent)}
+    crossed = [replace(case, probability=float(p)) for case, p in zip(cases, training.cross_fitted)]
+    more = {"Calibration": card.calibration(cases, crossed), "Cost": card.costs(spent)}
     if sys.version_info >= (3, 11):
         more["Behaviour"] = card.BEHAVIOUR + behaviour.table(behaviour.rates(Scorer(args.out)))
     if args.compare:

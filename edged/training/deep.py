@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from edged.training.progress import SHOWN_EVERY_S, show
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -24,7 +26,6 @@ Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 LENGTHS = (16, 32, 64, 128, 256)  # words, padding included: batches hold reviews of one length
-SHOWN_EVERY_S = 30
 TOKENS = 12288  # of one batch, padding included
 
 
@@ -194,17 +195,12 @@ def fit(
             count += 1
             if time.monotonic() - shown > SHOWN_EVERY_S:
                 shown = time.monotonic()
-                _show(epoch, count * epochs / steps, total / count)
+                show(f"epoch {epoch + 1}", count * epochs / steps, f"loss {total / count:.4f}")
         losses.append(total / count)
-        _show(epoch, 1, losses[-1])
+        show(f"epoch {epoch + 1}", 1, f"loss {losses[-1]:.4f}")
         if after is not None:
             after(epoch, total / count)
     return losses
-
-
-def _show(epoch: int, done: float, loss: float) -> None:
-    bar = "#" * round(30 * done)
-    print(f"         epoch {epoch + 1}  [{bar:30}] {100 * done:3.0f} %  loss {loss:.4f}", flush=True)
 
 
 def layers(model: Any) -> dict[str, list[Floats]]:

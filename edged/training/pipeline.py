@@ -263,7 +263,8 @@ class Training:
         label, domain = val.label, val.domain
         weight = domain_weights(domain) ** 2  # domains alike
         quantized = graph.Wide.quantized(gated.weights, gated.bias)
-        quantized.trust = calibrate.trust(*quantized.read(rows), label, weight)
+        read = quantized.read(rows)
+        quantized.trust = calibrate.trust(*read, label, weight)
         parts = self.stage("wide graph", lambda: graph.wide_models(quantized))
         first = self.stage("deep graph", lambda: graph.deep_models(layers, samples))
         wide_logits = Reader(join(parts, {})).wide(rows)
@@ -280,6 +281,8 @@ class Training:
         total = (wide_logits + deep_logits) * both[0] + both[2]
         curve = calibrate.cascade_curve(calibrated, total, label, domain)
         step = calibrate.knee(curve)
+        logits = calibrate.Logits(*read, deep_logits)
+        self.cross_fitted = calibrate.cross_fitted(logits, step.half_width, label, weight)
         final = np.where(np.abs(calibrated) <= step.half_width, total, calibrated)
         low, high = calibrate.uncertain_band(1 / (1 + np.exp(-final)), label, weight)
         edges = sorted((sign * step.half_width - float(alone[1])) / float(alone[0]) for sign in (-1, 1))

@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 
 from edged.training.negations import DOMAIN
 from edged.training.ngrams import log_ratios
+from edged.training.progress import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,11 +83,12 @@ def fit_linear(
     *,
     penalty: float = 1.0,
     steps: int = 60,
+    name: str = "linear model",
 ) -> tuple[Floats, float]:
     """Weights and bias of a logistic regression.
 
     `labels` are probabilities. Each n-gram's column is multiplied by `scale`, so that the penalty, half the
-    sum of squares, weighs less on n-grams with a large one.
+    sum of squares, weighs less on n-grams with a large one. The progress bar is named `name`.
     """
     scaled = (matrix @ sp.diags(scale)).tocsr()
     transposed = scaled.T.tocsr()
@@ -106,6 +108,7 @@ def fit_linear(
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": steps, "maxcor": 8},
+        callback=Steps(name, steps),
     )
     return (found.x[:-1] * scale).astype(np.float32), float(found.x[-1])
 
@@ -118,7 +121,8 @@ def importance(
     for group in [None, *sorted(set(groups) - {NO_GROUP})]:
         mask = np.ones(len(labels), bool) if group is None else groups == group
         part, label, weight = matrix[mask], labels[mask], weights[mask]
-        found, _ = fit_linear(part, label, weight, np.sqrt(log_ratios(part, label, weight)))
+        scale = np.sqrt(log_ratios(part, label, weight))
+        found, _ = fit_linear(part, label, weight, scale, name=f"n-grams of {group or 'all groups'}")
         moved = np.abs(found) * np.sqrt(np.asarray(part.T @ weight).ravel())
         best = np.maximum(best, (1 if group is None else 0.7) * moved / moved.std())
     return best
@@ -168,7 +172,7 @@ def fit_gated(
         shared, bias = fit_linear(matrix, labels, weights, scale)
         start[:, 0] = np.append(shared / scale, bias)
     options = {"maxiter": steps, "maxcor": 6}
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options).x.reshape(
-        grams + 1, -1
-    )
+    shown = Steps("gated model", steps)
+    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options, callback=shown)
+    found = found.x.reshape(grams + 1, -1)
     return Gated((found[:-1] * scale[:, None]).astype(np.float32), found[-1].astype(np.float32), names)
