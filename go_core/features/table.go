@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/bits"
-	"sort"
 )
 
 const (
@@ -107,12 +106,19 @@ func firstZero(word uint64) int {
 	return bits.TrailingZeros64((word-ones)&^word&tops) / 16
 }
 
-// search looks where eight are not enough, or too many.
+// search looks one by one, in large buckets after halving.
 func search(kept []byte, from, to int, rest uint16) int32 {
-	at := func(i int) uint16 { return binary.LittleEndian.Uint16(kept[2*i:]) }
-	i := from + sort.Search(to-from, func(i int) bool { return at(from+i) >= rest })
-	if i < to && at(i) == rest {
-		return int32(i)
+	for to-from > 16 {
+		if middle := (from + to) / 2; binary.LittleEndian.Uint16(kept[2*middle:]) <= rest {
+			from = middle
+		} else {
+			to = middle
+		}
+	}
+	for i := from; i < to; i++ {
+		if binary.LittleEndian.Uint16(kept[2*i:]) == rest {
+			return int32(i)
+		}
 	}
 	return -1
 }
