@@ -109,7 +109,7 @@ def test_members_of_the_group_may_connect_and_others_may_not(board: Machine) -> 
 
 
 @pytest.fixture
-def keys(board: Machine, tmp_path: Path) -> tuple[str, tuple[str, str]]:
+def keys(board: Machine) -> tuple[str, tuple[str, str]]:
     """The server's public key and a client's pair, allowed on the board."""
     if board.agent.run("test -e /etc/edged/server.key_secret").code:
         board.agent.check("edgectl keys new --server")
