@@ -62,9 +62,7 @@ def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
             yield machine.start()
         finally:
             REPORT.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(
-                AssertionError, AgentError, LookupError, OSError, ValueError
-            ):  # it may have crashed
+            with suppress(AssertionError, AgentError, LookupError, OSError, ValueError):
                 log = machine.agent.check("journalctl -u edged --no-pager | tail -n 2000", timeout=SLOW)
                 (REPORT.parent / f"journal-{architecture.name}.log").write_text(log)
             machine.stop()
