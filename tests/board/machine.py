@@ -147,6 +147,10 @@ def make_disk(architecture: Architecture, disk: Path, packages: list[Path]) -> N
     (tree / "etc/systemd/network/board.network").write_text(NETWORK)
     (tree / PATIENT).parent.mkdir()
     (tree / PATIENT).write_text(PATIENCE)
+    # It would log every question whether a command has ended.
+    quiet = tree / "etc/systemd/system/qemu-guest-agent.service.d/quiet.conf"
+    quiet.parent.mkdir()
+    quiet.write_text("[Service]\nLogLevelMax=warning\n")
     wants = tree / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir(exist_ok=True)
     (wants / "systemd-networkd.service").symlink_to("/lib/systemd/system/systemd-networkd.service")

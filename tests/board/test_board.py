@@ -198,12 +198,13 @@ def test_an_upgrade_keeps_the_settings_and_loses_no_request(
 ) -> None:
     settings = board.agent.check("cat /etc/edged/edged.toml /etc/edged/server.key_secret")
     pid = shown(board, "MainPID")
+    opened = shown(board, "ActiveEnterTimestampMonotonic", "edged-tcp.socket")
     stop = threading.Event()
     answered: list[Prediction] = []
 
     def ask() -> None:
         with connect(board, keys) as client:
-            while not stop.is_set():
+            while not stop.wait(0.5):
                 answered.extend(client.classify(reviews[:20]))
 
     asking = threading.Thread(target=ask)
@@ -224,6 +225,7 @@ def test_an_upgrade_keeps_the_settings_and_loses_no_request(
     assert len(answered) >= before + 40, "no answer after the upgrade"
     assert len(answered) % 20 == 0
     compare(answered, expected[:20] * (len(answered) // 20))
+    assert shown(board, "ActiveEnterTimestampMonotonic", "edged-tcp.socket") == opened
     assert board.agent.check("edged --version") == f"edged {__version__}"
     assert board.agent.check("dpkg-query -W -f='${Version}' edged") == NEXT
     assert board.agent.check("cat /etc/edged/edged.toml /etc/edged/server.key_secret") == settings
