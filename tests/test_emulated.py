@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800), pytest.mark.skipif(b
 ARM = pytest.mark.parametrize("name", ["arm64", "armhf"])
 # Those that need neither an interpreter nor a whole daemon, which the other tests start.
 GO_PACKAGES = ["batcher", "config", "counters", "features", "gateway", "memory", "model", "protocol"]
+# qemu-user keeps madvise's advice on neighbouring pages to itself.
+NOT_EMULATED = "^TestReleasedFilesComeBackWithFewerNeighbours$"
 EMULATORS = {"arm64": "qemu-aarch64-static", "armhf": "qemu-arm-static"}
 
 
@@ -45,7 +47,8 @@ def test_the_packages_daemon_scores_as_this_machine_s(name: str) -> None:
 def test_go_s_own_tests_pass(name: str) -> None:
     architecture = ARCHITECTURES[name]
     subprocess.run([sys.executable, "-m", "cross.sysroot", name], cwd=ROOT, check=True)
-    command = ["go", "test", "-count=1", f"-exec={EMULATORS[name]} -L {architecture.sysroot}"]
+    command = ["go", "test", "-count=1", f"-skip={NOT_EMULATED}"]
+    command += [f"-exec={EMULATORS[name]} -L {architecture.sysroot}"]
     command += [f"./{package}" for package in GO_PACKAGES]
     done = subprocess.run(
         command,
