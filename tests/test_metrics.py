@@ -128,9 +128,9 @@ def test_health_and_readiness_never_wait_for_a_batch(make_daemon: Callable[..., 
             assert web.get(path, timeout=5)[0] == 200, path
         assert slow.is_alive(), "the batch ended too soon for this test to mean anything"
         daemon.signal(signal.SIGTERM)
-        while web.get("/readyz", timeout=5)[0] == 200:
+        while (answer := web.get("/readyz", timeout=5))[0] == 200:
             pass
-        assert web.get("/readyz", timeout=5)[2] == "the daemon is draining\n"
+        assert answer[2] == "the daemon is draining\n"
         assert web.get("/healthz", timeout=5)[0] == 200
         slow.join()
     assert daemon.wait() == 0

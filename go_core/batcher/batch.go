@@ -34,7 +34,6 @@ func (p *batch) reset() {
 // form fills p with the reviews whose turn it is: at most size of them, and no more than are
 // predicted to run for long (0: however long). Requests past their deadline are answered instead.
 func (b *Batcher) form(p *batch, now time.Duration, size int, long time.Duration) {
-	p.reset()
 	if b.canary != nil {
 		r := b.canary
 		b.canary = nil
@@ -118,7 +117,8 @@ func (p *batch) run(runner Runner, clock func() time.Duration) {
 	p.took = p.back - start
 }
 
-// collect gives results back to their requests and answers those that are complete.
+// collect gives results back to their requests and answers those that are complete. Then p is empty: kept texts would keep
+// megabytes of requests in memory.
 func (b *Batcher) collect(p *batch, now time.Duration) {
 	b.Counters.Batches.Inc()
 	b.Counters.BatchSize.Record(uint64(len(p.texts)))
@@ -141,6 +141,7 @@ func (b *Batcher) collect(p *batch, now time.Duration) {
 			b.finish(r, now)
 		}
 	}
+	p.reset()
 }
 
 // asError keeps what is meant for the client; the rest is in the log, not on the wire.
