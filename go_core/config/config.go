@@ -209,8 +209,11 @@ func (c *Config) RunsInline() bool {
 	return c.Inline == "true"
 }
 
+// helperRoom is the least memory.limit, in bytes, that leaves room for a second interpreter: what auto never goes below.
+const helperRoom = 96 << 20
+
 // HasHelper says whether a thread with an interpreter of its own may help the serving thread: the built-in model's, where
-// there is a second core, unless told otherwise.
+// there are a second core and memory for it, unless told otherwise. Derive comes first.
 func (c *Config) HasHelper() bool {
-	return c.RunsInline() && c.Handler == "" && c.Interpreters == 0 && runtime.NumCPU() > 1
+	return c.RunsInline() && c.Handler == "" && c.Interpreters == 0 && c.Budget.Limit >= helperRoom && runtime.NumCPU() > 1
 }

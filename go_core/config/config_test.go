@@ -182,8 +182,15 @@ func TestAHelperIsForTheBuiltInModelAlone(t *testing.T) {
 		"inline = true": true, "inline = true\nhandler = \"/x.py\"": false,
 	} {
 		c, err := Load(write(t, text), nil, nil)
-		if want = want && runtime.NumCPU() > 1; err != nil || c.HasHelper() != want {
-			t.Errorf("%q: %v, %v", text, c.HasHelper(), err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Budget.Limit = 96 << 20
+		if want = want && runtime.NumCPU() > 1; c.HasHelper() != want {
+			t.Errorf("%q: %v", text, c.HasHelper())
+		}
+		if c.Budget.Limit--; c.HasHelper() {
+			t.Errorf("%q: a helper in less memory than there is room for", text)
 		}
 	}
 }
