@@ -12,12 +12,15 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pytest
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
@@ -226,3 +229,21 @@ class Machine:
                 raise MachineError(f"never: {what}\n{log}")
             time.sleep(0.1)
         return value
+
+
+NEEDS_MACHINE = [
+    pytest.mark.skipif(missing() is not None, reason=f"no real systemd here: {missing()}; make service-test"),
+    pytest.mark.timeout(900),  # the first run fetches the machine's Debian
+]
+"""Marks of a file whose tests run in a machine."""
+
+
+@contextmanager
+def opened() -> Iterator[Machine]:
+    """A machine for tests, which are skipped where it is not edged's fault that there is none."""
+    try:
+        machine = Machine().open()
+    except NoMachineError as error:
+        pytest.skip(f"no real systemd here: {error}")
+    with closing(machine):
+        yield machine

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import urllib.request
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +15,12 @@ import pytest
 
 from edged import Client, errors
 from tests.daemon import NO_METACALL, free_port, has_metacall
-from tests.machine import Machine, NoMachineError, missing
+from tests.machine import NEEDS_MACHINE, Machine, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [
-    pytest.mark.skipif(missing() is not None, reason=f"no real systemd here: {missing()}; make service-test"),
-    pytest.mark.timeout(900),  # the first run fetches the machine's Debian
-]
+pytestmark = NEEDS_MACHINE
 
 CONFIG = "/etc/edged/edged.toml"
 DROP_IN = "/etc/systemd/system/edged.service.d/test.conf"
@@ -32,11 +29,7 @@ SECRET = "Unspeakable words about a certain red wine"
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    try:
-        machine = Machine().open()
-    except NoMachineError as error:
-        pytest.skip(f"no real systemd here: {error}")
-    with closing(machine):
+    with opened() as machine:
         machine.run("useradd kiosk; useradd --groups edged till")
         yield machine
 

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edged import Client, errors
-from tests.machine import Machine, NoMachineError, missing
+from tests.machine import NEEDS_MACHINE, Machine, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [
-    pytest.mark.skipif(missing() is not None, reason=f"no real systemd here: {missing()}; make service-test"),
-    pytest.mark.timeout(900),  # the first run fetches the machine's Debian
-]
+pytestmark = NEEDS_MACHINE
 
 UNITS = "edged.service edged.socket edged-tcp.socket edged-metrics.socket"
 
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    try:
-        machine = Machine().open()
-    except NoMachineError as error:
-        pytest.skip(f"no real systemd here: {error}")
-    with closing(machine):
+    with opened() as machine:
         yield machine
 
 

@@ -167,7 +167,7 @@ func (t *threads) share(b *Batcher) int {
 	case idle > 0:
 		n := (int(b.queue.reviews) + idle - 1) / idle
 		return min(max(n, 1), b.options.MaxBatchSize)
-	case t.full(b) && len(t.spare) > 0 && idle+int(t.started.Load()) > 0:
+	case t.full(b) && idle+int(t.started.Load()) > 0:
 		return b.options.MaxBatchSize
 	}
 	return 0
