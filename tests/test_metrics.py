@@ -117,13 +117,15 @@ def test_metrics_and_stats_agree(served: Daemon) -> None:
 
 def test_health_and_readiness_never_wait_for_a_batch(make_daemon: Callable[..., Daemon]) -> None:
     """While the handler sleeps, both answer at once; in the drain the daemon is alive, not ready."""
-    daemon = make_daemon(**{"metrics.listen": "localhost:0"})
+    daemon = make_daemon(drain_timeout="60s", **{"metrics.listen": "localhost:0"})
     daemon.handler(SLOW)
     daemon.start()
     web = Http(daemon)
     with Client(daemon.endpoint, timeout=60) as client:
         slow = threading.Thread(target=client.classify, args=("wine",))
         slow.start()
+        while json.loads(web.get("/stats", timeout=5)[2])["counters"]["admitted"] == 0:
+            pass  # a request that the drain overtakes would never be answered
         for path in ("/healthz", "/readyz", "/metrics", "/stats"):
             assert web.get(path, timeout=5)[0] == 200, path
         assert slow.is_alive(), "the batch ended too soon for this test to mean anything"
