@@ -105,7 +105,8 @@ QEMU := qemu-system-arm qemu-system-x86 qemu-user-static ipxe-qemu mmdebstrap cp
 board: build cross ## Test the packages on emulated boards: build/board; BOARDS="arm64 armhf" for some
 	@bootstrap/debian debhelper scdoc $(QEMU)
 	@mkdir -p build/board
-	@EDGED_BOARD="$(BOARDS)" python -m pytest tests/board --junitxml=build/board/report.xml
+	@EDGED_BOARD="$(BOARDS)" python -m pytest tests/board -n logical --maxprocesses $(words $(BOARDS)) --dist loadgroup \
+		--durations=12 --junitxml=build/board/report.xml
 
 emulated: build cross ## Test what was built for ARM through qemu-user, the fast form of board
 	@bootstrap/debian debhelper scdoc $(QEMU)

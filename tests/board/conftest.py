@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from edged import Prediction
 
 WANTED = os.environ.get("EDGED_BOARD", "").split()
-REPORT = ROOT / "build" / "board" / "report.json"
+FOLDER = ROOT / "build" / "board"
+"""Where reports, logs and figures are left."""
 NEXT = f"{__version__}+next"
 """The version that boards are upgraded to."""
-
-figures: dict[str, dict[str, float]] = {}
-"""What was measured, by architecture: seconds or bytes, as the name says."""
 
 
 @pytest.fixture(scope="session")
@@ -46,42 +44,56 @@ def expected(reviews: list[str]) -> list[Prediction]:
     return scores.here(reviews)
 
 
-@pytest.fixture(scope="session", params=WANTED or ["none"])
+# A process of pytest's for each board, where there is a core for it: much of a board's time is waiting.
+BOARDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in WANTED or ["none"]]
+
+
+@pytest.fixture(scope="session", params=BOARDS)
 def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """Each board in turn, booted, with the package and its successor in /root."""
+    """Each board, booted, with the package and its successor in /root."""
     if not WANTED:
         pytest.skip("emulated boards take minutes: make board")
     architecture = ARCHITECTURES[request.param]
     packages = [package(architecture, release, source_date()) for release in (__version__, NEXT)]
-    sizes = figures.setdefault(architecture.name, {})
-    sizes["download_bytes"] = packages[0].stat().st_size
-    sizes["daemon_bytes"] = architecture.daemon.stat().st_size
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    sizes = {"download_bytes": packages[0], "daemon_bytes": architecture.daemon}
+    keep(architecture.name, {name: float(path.stat().st_size) for name, path in sizes.items()})
     with tempfile.TemporaryDirectory(prefix="board", dir="/tmp") as folder:
         machine = Machine(architecture, Path(folder), packages)
         try:
             yield machine.start()
         finally:
-            REPORT.parent.mkdir(parents=True, exist_ok=True)
             with suppress(AssertionError, AgentError, LookupError, OSError, ValueError):
                 log = machine.agent.check("journalctl -u edged --no-pager | tail -n 2000", timeout=SLOW)
-                (REPORT.parent / f"journal-{architecture.name}.log").write_text(log)
+                (FOLDER / f"journal-{architecture.name}.log").write_text(log)
             machine.stop()
             if machine.console.exists():
-                shutil.copy(machine.console, REPORT.parent / f"console-{architecture.name}.log")
+                shutil.copy(machine.console, FOLDER / f"console-{architecture.name}.log")
 
 
 @pytest.fixture
 def installed(board: Machine) -> Machine:
-    """The board with the package, which another test may have removed."""
+    """The board with the package, also where a test runs alone."""
     if board.agent.run("test -e /usr/bin/edged").code:
         board.agent.check(f"apt-get install --yes /root/edged_{__version__}_*.deb", timeout=SLOW)
     return board
 
 
-def table() -> str:
+def kept(name: str) -> dict[str, float]:
+    """What was measured on a board: seconds or bytes, as the name says."""
+    path = FOLDER / f"figures-{name}.json"
+    found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def keep(name: str, figures: dict[str, float]) -> None:
+    """Keep a board's figures, which outlive a run that is broken off."""
+    (FOLDER / f"figures-{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def table(figures: dict[str, dict[str, float]]) -> str:
     """The figures as a Markdown table, one board a column."""
-    names = list(figures)
-    rows = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    rows = [f"| | {' | '.join(figures)} |", "|---" * (len(figures) + 1) + "|"]
     for label in dict.fromkeys(key for each in figures.values() for key in each):
         cells = [shown(label, each[label]) if label in each else "" for each in figures.values()]
         rows.append(f"| {label.replace('_', ' ')} | {' | '.join(cells)} |")
@@ -95,14 +107,13 @@ def shown(label: str, value: float) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table at the end of the run."""
-    if figures:
-        terminalreporter.write_line(table())
+    if WANTED:
+        terminalreporter.write_line(table({name: kept(name) for name in WANTED}))
 
 
 @pytest.fixture
 def measured(board: Machine) -> Iterator[dict[str, float]]:
-    """What was measured on this board, to be added to; the report keeps what was found of other boards."""
-    yield figures.setdefault(board.architecture.name, {})
-    kept = json.loads(REPORT.read_text()) if REPORT.exists() else {}
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps({**kept, **figures}, indent=2) + "\n")
+    """What was measured on this board, to be added to."""
+    figures = kept(board.architecture.name)
+    yield figures
+    keep(board.architecture.name, figures)

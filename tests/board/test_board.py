@@ -1,4 +1,4 @@
-"""The life of the package on a board, from installation to purge. Each test goes on where the last one ended.
+"""The life of the package on a board, up to its upgrade. Each test goes on where the last one ended.
 
 `make board` runs them; they need no network and leave nothing on this machine.
 """
@@ -11,14 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edged import Client, Prediction, __version__
 from tests.board.conftest import NEXT
-from tests.board.machine import PATIENT
 from tests.board.service import (
     SAMPLE,
     SLOW,
@@ -230,22 +228,3 @@ def test_an_upgrade_keeps_the_settings_and_loses_no_request(
     assert board.agent.check("dpkg-query -W -f='${Version}' edged") == NEXT
     assert board.agent.check("cat /etc/edged/edged.toml /etc/edged/server.key_secret") == settings
     assert "drain" in board.agent.check(f"journalctl -u edged _PID={pid} --no-pager -o cat")
-
-
-def test_removal_keeps_the_settings_and_purge_leaves_nothing(board: Machine) -> None:
-    board.agent.check("apt-get remove --yes edged", timeout=SLOW)
-    assert (
-        board.agent.run("systemctl is-active edged.service edged.socket edged-tcp.socket").stdout.split()
-        == ["inactive"] * 3
-    )
-    board.agent.check("test -e /etc/edged/server.key_secret")
-    board.agent.check("apt-get purge --yes edged", timeout=SLOW)
-    left = board.agent.check(
-        "find / -xdev -iname '*edged*' -not -path '/root/*' -not -path '/proc/*' -not -path '/var/log/*' "
-        "-not -path '/var/cache/*' -not -path '/var/lib/apt/*'"
-    )
-    # The administrator's own drop-ins are not the package's to remove.
-    own = ["/etc/systemd/system/edged-tcp.socket.d", str(Path("/", PATIENT).parent)]
-    assert sorted(left.split()) == own
-    assert board.agent.run("getent passwd edged").code != 0
-    assert board.agent.run("getent group edged").code != 0

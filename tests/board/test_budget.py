@@ -24,6 +24,9 @@ LIMIT = 64 << 20
 SOCKET = "/run/edged/edged.sock"
 GROUP = "/sys/fs/cgroup/system.slice/edged.service"
 CLIENTS = 64
+# Of so many bytes each that all of them are twice what the daemon may queue.
+OUTSTANDING = 4
+REVIEWS = 40_000
 
 
 @pytest.fixture
@@ -36,15 +39,19 @@ def limited(installed: Machine, tmp_path: Path) -> Iterator[Machine]:
     subprocess.run([architecture.compiler, *flags, "-o", load, source], check=True)
     board.agent.check("cat > /root/load && chmod +x /root/load", load.read_bytes(), timeout=SLOW)
     board.agent.check(f"zcat {SAMPLE} > /root/reviews.jsonl")
-    board.agent.check(
-        f"systemctl set-property --runtime edged.service MemoryMax={LIMIT} MemoryHigh=infinity && "
-        "systemctl restart edged.service",
-        timeout=SLOW,
-    )
+    usual = shown(board, "MemoryMax")
+    board.agent.check(restart_with(LIMIT), timeout=SLOW)
     wait_for(board, "systemctl is-active edged.service", "active")
     assert board.agent.check(f"cat {GROUP}/memory.max") == str(LIMIT)
     yield board
-    board.agent.check("systemctl revert edged.service && systemctl restart edged.service", timeout=SLOW)
+    board.agent.check(restart_with(usual), timeout=SLOW)
+
+
+def restart_with(limit: int | str) -> str:
+    """The command that gives the service another limit of memory."""
+    return (
+        f"systemctl set-property --runtime edged.service MemoryMax={limit} && systemctl restart edged.service"
+    )
 
 
 def ask(board: Machine, operation: str) -> dict[str, dict[str, int]]:
@@ -63,10 +70,11 @@ def test_a_flood_of_the_largest_requests_fits_into_64_mib(
     board.agent.check(f"/root/load -n 200 {SOCKET} /root/reviews.jsonl", timeout=300)
     idle = settled(board)["pss"]
     largest = ask(board, "info")["limits"]["max_message_bytes"]
-    flood = f"/root/load -c {CLIENTS} -w 8 -b {largest} -n 40000 -t 900 {SOCKET} /root/reviews.jsonl"
-    printed = board.agent.check(flood, timeout=1000)
+    flood = f"/root/load -c {CLIENTS} -w {OUTSTANDING} -b {largest} -n {REVIEWS} -t 900"
+    printed = board.agent.check(f"{flood} {SOCKET} /root/reviews.jsonl", timeout=1000)
     counted = {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", printed)}
-    assert counted["requests"] > 2 * CLIENTS
+    assert counted["requests"] > OUTSTANDING * CLIENTS, "every client had all its requests outstanding"
+    assert counted["busy"] > 0, "it was more than the budget holds"
     assert counted["replies"] == counted["requests"], "every request is answered, with its result or busy"
     assert counted["results"] + counted["busy"] == counted["requests"]
     assert shown(board, "MainPID") == pid

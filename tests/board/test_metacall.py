@@ -59,3 +59,4 @@ def test_metacall_is_taken_and_scores_the_same(
     measured["pss_metacall_bytes"] = memory(metacall)["pss"]
     agent.check("systemctl stop edged.service", timeout=SLOW)
     assert shown(metacall, "Result") == "success"
+    agent.check("systemctl start edged.service", timeout=SLOW)
