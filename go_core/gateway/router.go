@@ -41,7 +41,7 @@ type router struct {
 
 const (
 	bufferSize   = 64 << 10
-	mostMessages = 256 // per call into C
+	mostMessages = 128 // per call into C and turn of the loop: two full batches, so that a flood's backlog keeps no batch waiting
 )
 
 // openRouter takes the libzmq pointer out of pebbe's socket, which does not export it.

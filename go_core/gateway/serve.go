@@ -78,21 +78,14 @@ func (g *Gateway) runPosted() {
 	}
 }
 
-// read takes what has arrived, unless the Core is over its byte budget: then ZeroMQ pushes
-// back on the senders.
+// read takes what has arrived, a bounded part of it, unless the Core is over its byte budget: then ZeroMQ pushes back on
+// the senders.
 func (g *Gateway) read() (got int, err error) {
-	for !g.core.Full() {
-		n, err := g.router.receive(g.take)
-		got += n
-		if n < mostMessages || err != nil || got >= mostRead {
-			return got, err
-		}
+	if g.core.Full() {
+		return 0, nil
 	}
-	return got, nil
+	return g.router.receive(g.take)
 }
-
-// mostRead bounds how long reading may keep a batch from running.
-const mostRead = 4 * mostMessages
 
 func (g *Gateway) receive(m *message) {
 	g.Counters.Received.Inc()
