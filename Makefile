@@ -101,7 +101,8 @@ wheels: $(ENV) ## Build the wheels that carry the daemon: dist
 	@python -m cross.wheel
 
 BOARDS ?= arm64 armhf amd64
-QEMU := qemu-system-arm qemu-system-x86 qemu-user-static ipxe-qemu mmdebstrap cpio kmod e2fsprogs
+EMULATION := qemu-user-static mmdebstrap
+QEMU := $(EMULATION) qemu-system-arm qemu-system-x86 ipxe-qemu cpio kmod e2fsprogs
 board: build cross ## Test the packages on emulated boards: build/board; BOARDS="arm64 armhf" for some
 	@bootstrap/debian debhelper scdoc $(QEMU)
 	@mkdir -p build/board
@@ -109,8 +110,8 @@ board: build cross ## Test the packages on emulated boards: build/board; BOARDS=
 		--durations=12 --junitxml=build/board/report.xml
 
 emulated: build cross ## Test what was built for ARM through qemu-user, the fast form of board
-	@bootstrap/debian debhelper scdoc $(QEMU)
-	@python -m pytest -m heavy tests/test_emulated.py
+	@bootstrap/debian debhelper scdoc $(EMULATION)
+	@python -m pytest -n logical --maxprocesses 4 -m heavy tests/test_emulated.py
 
 sysroots: $(ENV) ## Make the cross builds' sysroots; REFRESH=1 pins their packages anew
 	@python -m cross.sysroot $(if $(REFRESH),--refresh)

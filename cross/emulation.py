@@ -40,13 +40,18 @@ class EmulationError(CrossError):
     """Programs of another architecture can't run here; the message says what to do."""
 
 
+def registered() -> bool:
+    """Say whether this machine runs programs of the other architectures anyway."""
+    return all((REGISTRY / f"qemu-{name}").exists() for name in FORMATS)
+
+
 def start(command: Sequence[str | Path], environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a command in which, and below which, programs of all architectures run; `stop` ends all of them.
 
     Raises:
         EmulationError: this machine can't do that.
     """
-    if all((REGISTRY / f"qemu-{name}").exists() for name in FORMATS):
+    if registered():
         return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
     absent = [str(path) for path in FORMATS.values() if not path.exists()]
     if absent:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -39,7 +41,7 @@ class Root:
         unpacked = tarball(architecture, configured=False)
         subprocess.run(["tar", "-x", "--no-same-owner", "-f", unpacked, "-C", folder], check=True)
 
-    def start(self, command: str, timeout: float = 300, **environ: str) -> None:
+    def start(self, command: str, timeout: float = 600, **environ: str) -> None:
         """Start a daemon that binds /s, and wait until it has.
 
         Raises:
@@ -77,5 +79,8 @@ def reason() -> str:
     """Why nothing can be emulated here; empty where it can."""
     if os.geteuid() != 0:
         return "emulation takes root"
+    release = platform.release()
+    if not emulation.registered() and tuple(map(int, re.findall(r"\d+", release)[:2])) < (6, 7):
+        return f"emulation takes Linux 6.7, not {release}, or the emulators registered with it"
     missing = [tool for tool in ("mmdebstrap", "qemu-arm-static") if shutil.which(tool) is None]
     return f"no {' and '.join(missing)}: make board installs them" if missing else ""
