@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from cross.architectures import ARCHITECTURES, ROOT
 from cross.deb import package, source_date
@@ -23,6 +24,8 @@ from tests.board.service import SLOW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
+
     from edged import Prediction
 
 WANTED = os.environ.get("EDGED_BOARD", "").split()
@@ -30,6 +33,18 @@ FOLDER = ROOT / "build" / "board"
 """Where reports, logs and figures are left."""
 NEXT = f"{__version__}+next"
 """The version that boards are upgraded to."""
+
+
+class BoardByBoard(LoadScopeScheduling):
+    """All tests of a board in one process, and boards side by side: much of a board's time is waiting."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.rpartition("[")[2]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BoardByBoard:
+    """Give each process boards, not tests."""
+    return BoardByBoard(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +59,7 @@ def expected(reviews: list[str]) -> list[Prediction]:
     return scores.here(reviews)
 
 
-# A process of pytest's for each board, where there is a core for it: much of a board's time is waiting.
-BOARDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in WANTED or ["none"]]
-
-
-@pytest.fixture(scope="session", params=BOARDS)
+@pytest.fixture(scope="session", params=WANTED or ["none"])
 def board(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """Each board, booted, with the package and its successor in /root."""
     if not WANTED:
