@@ -35,7 +35,7 @@ NEXT = f"{__version__}+next"
 """The version that boards are upgraded to."""
 
 
-class BoardByBoard(LoadScopeScheduling):
+class BoardByBoard(LoadScopeScheduling):  # type: ignore[misc]
     """All tests of a board in one process, and boards side by side: much of a board's time is waiting."""
 
     def _split_scope(self, nodeid: str) -> str:
