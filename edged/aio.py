@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncIterable
 from time import monotonic
@@ -232,8 +231,12 @@ class AsyncClient:
             wait = min(self._calls.wait(monotonic()), 3600)
             if call is None:
                 self._something_due.clear()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._something_due.wait(), wait)
+                # Not wait_for: until Python 3.12 it swallows a cancellation that comes just after the event.
+                timer = asyncio.get_running_loop().call_later(wait, self._something_due.set)
+                try:
+                    await self._something_due.wait()
+                finally:
+                    timer.cancel()
                 continue
             try:
                 await self._socket.send(call.body, zmq.DONTWAIT)
@@ -250,6 +253,8 @@ class AsyncClient:
                 self._end_all(error)
             else:
                 self._end([call] if call else [])
+                if call is None:
+                    self._something_due.set()  # a refused call may be due before what `_send` waits for
 
     async def _watch(self) -> None:
         while True:
