@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tests.footprint import bounds
 
 MB = 1_000_000
-READINGS = {"idle": "idle, ready for 4 s", "load": "at the end of 100,000 reviews", "after": "6 s later"}
+READINGS = {"idle": "ready, at rest", "load": "at the end of 100,000 reviews", "after": "at rest again"}
 
 
 class Reading(NamedTuple):
