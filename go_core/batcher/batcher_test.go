@@ -85,7 +85,7 @@ func (b *bench) replies() (all []answer) {
 
 // drainAll steps until nothing is left.
 func (b *bench) drainAll() (all []answer) {
-	for until := time.Now().Add(10 * time.Second); !b.Drained(); b.now += time.Microsecond {
+	for until := time.Now().Add(time.Minute); !b.Drained(); b.now += time.Microsecond {
 		if time.Now().After(until) {
 			b.t.Fatal("never drained")
 		}

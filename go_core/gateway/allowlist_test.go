@@ -35,10 +35,10 @@ func newLog() (*slog.Logger, *logged) {
 	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})), out
 }
 
-// eventually waits up to 20 s: the tests are of what happens, not of how fast.
+// eventually waits up to a minute: the tests are of what happens, not of how fast.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("never: " + what)
 		}

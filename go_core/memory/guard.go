@@ -32,6 +32,7 @@ type Guard struct {
 	interval  time.Duration
 	quiet     time.Duration
 	patience  time.Duration
+	now       func() time.Time
 	since     time.Time // when memory ran short; zero while it is not
 	exhausted func()
 	rest      atomic.Uint64 // what was in use after memory was last given back
@@ -58,7 +59,7 @@ func NewGuard(budget Budget, group Cgroup, working func() bool, trim, exhausted 
 
 func newGuard(shedAbove uint64, usage, resident func() uint64, working func() bool, trim, exhausted func()) *Guard {
 	return &Guard{shedAbove: shedAbove, usage: usage, resident: resident, working: working, trim: trim, exhausted: exhausted,
-		traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet, patience: guardPatience}
+		traffic: make(chan struct{}, 1), interval: guardInterval, quiet: guardQuiet, patience: guardPatience, now: time.Now}
 }
 
 // Short says that the limit is near: requests should be answered busy. Call it for each request; it never blocks.
@@ -105,8 +106,8 @@ func (g *Guard) read() {
 func (g *Guard) lose() {
 	switch {
 	case g.since.IsZero():
-		g.since = time.Now()
-	case time.Since(g.since) > g.patience:
+		g.since = g.now()
+	case g.now().Sub(g.since) > g.patience:
 		g.since = time.Time{}
 		g.exhausted()
 	}

@@ -10,7 +10,7 @@ import (
 // eventually waits for a condition that the guard's goroutine brings about.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
@@ -69,23 +69,40 @@ func TestGuardShedsNearTheLimitAndTrimsAfterABurst(t *testing.T) {
 }
 
 func TestGuardLosesPatienceWithMemoryThatStaysShort(t *testing.T) {
-	var used, ends atomic.Int64
-	usage := func() uint64 { return uint64(used.Load()) }
+	var used, readings, now, ends atomic.Int64
+	usage := func() uint64 { readings.Add(1); return uint64(used.Load()) }
 	idle := func() bool { return false }
 	g := newGuard(60*mib, usage, usage, idle, func() {}, func() { ends.Add(1) })
-	g.interval, g.quiet, g.patience = time.Millisecond, 5*time.Millisecond, 100*time.Millisecond
-	go g.Run(t.Context())
+	g.interval, g.quiet, g.patience = time.Millisecond, 5*time.Millisecond, 100
+	g.now = func() time.Time { return time.Unix(0, now.Load()) }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { g.Run(ctx); close(ended) }()
+	// pass lets time pass, and the guard see it.
+	pass := func(nanoseconds int64) {
+		now.Add(nanoseconds)
+		first := readings.Load()
+		eventually(t, "readings", func() bool { g.Short(); return readings.Load() >= first+6 })
+	}
 	for range 4 { // a backlog that is worked off again and again is no reason to end
 		used.Store(61 * mib)
 		eventually(t, "short", func() bool { return g.Short() })
+		pass(80)
 		used.Store(40 * mib)
 		eventually(t, "no longer short", func() bool { return !g.Short() })
+		pass(1)
 	}
 	if ends.Load() != 0 {
 		t.Error("exhausted although memory came free")
 	}
-	used.Store(61 * mib) // and stays so, whether requests come often or seldom
-	eventually(t, "exhausted", func() bool { time.Sleep(20 * time.Millisecond); g.Short(); return ends.Load() == 1 })
+	used.Store(61 * mib)
+	eventually(t, "short", func() bool { return g.Short() })
+	pass(1)
+	time.Sleep(5 * g.quiet) // whether requests come often or seldom
+	pass(110)
+	eventually(t, "exhausted", func() bool { return ends.Load() == 1 })
+	cancel()
+	<-ended
 }
 
 func TestGuardReadsTheProcessOrItsGroup(t *testing.T) {

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"runtime"
@@ -145,10 +146,21 @@ func TestServingASnapshotDoesNotAllocate(t *testing.T) {
 
 func TestRunReadsUntilItsContextEnds(t *testing.T) {
 	l := NewLedger(atStart, Sources{})
-	ctx := t.Context()
-	seen := make(chan *Snapshot, 1)
-	go l.Run(ctx, time.Millisecond, func(s *Snapshot) { seen <- s }, func(err error) { t.Error(err) })
+	ctx, cancel := context.WithCancel(t.Context())
+	seen, ended := make(chan *Snapshot), make(chan struct{})
+	publish := func(s *Snapshot) {
+		select {
+		case seen <- s:
+		case <-ctx.Done():
+		}
+	}
+	go func() {
+		l.Run(ctx, time.Millisecond, publish, func(err error) { t.Error(err) })
+		close(ended)
+	}()
 	first, second := <-seen, <-seen
+	cancel()
+	<-ended
 	if first == second || first.At.After(second.At) {
 		t.Error("the second reading is not new")
 	}

@@ -2,6 +2,9 @@ package python
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,21 +48,20 @@ func TestASecondInterpreterIsRefused(t *testing.T) {
 func TestCloseWaitsForTheCallInFlight(t *testing.T) {
 	onEachHost(t, func(t *testing.T, host string) {
 		h := open(t, testOptions(host))
-		handle := loadFile(t, h, "import time\ndef process_batch(texts):\n    time.sleep(0.3)\n    return [('slept', 1.0)]")
+		handle, begun := loadFileThatTells(t, h, "time.sleep(0.3)")
 		var answered atomic.Bool
-		started := make(chan struct{})
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() {
 			thread, err := h.Attach()
-			close(started)
 			if err == nil {
 				_, err = thread.ProcessBatch(textsRecord(handle, "x"), nil)
 			}
 			answered.Store(true)
 			done <- err
 		}()
-		<-started
-		time.Sleep(50 * time.Millisecond)
+		if !eventually(begun) {
+			t.Fatal("the call never began")
+		}
 		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
@@ -78,9 +80,9 @@ func TestCloseGivesUpOnAHungCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		handle := loadFile(t, h, "import time\ndef process_batch(texts): time.sleep(3600)")
+		handle, begun := loadFileThatTells(t, h, "time.sleep(3600)")
 		go func() { _ = callOnce(h, textsRecord(handle, "x")) }()
-		if !eventually(func() bool { return h.inCall() }) {
+		if !eventually(begun) {
 			t.Fatal("the call never began")
 		}
 		if err := h.Close(); !errors.Is(err, ErrHung) {
@@ -92,12 +94,18 @@ func TestCloseGivesUpOnAHungCall(t *testing.T) {
 	})
 }
 
-func (h *Host) inCall() bool {
-	if h.calls.TryLock() {
-		h.calls.Unlock()
-		return false
-	}
-	return true
+// loadFileThatTells loads a handler file that does something in each call, and says whether a call has begun.
+func loadFileThatTells(t *testing.T, h *Host, does string) (handle uint16, begun func() bool) {
+	t.Helper()
+	mark := filepath.Join(t.TempDir(), "begun")
+	handle = loadFile(t, h, fmt.Sprintf(`
+import time
+def process_batch(texts):
+    open(%q, "w").close()
+    %s
+    return [("done", 1.0)] * len(texts)
+`, mark, does))
+	return handle, func() bool { return isFile(mark) }
 }
 
 // Python waits at its end for threads that are no daemons.
@@ -120,7 +128,7 @@ func TestMemoryIsNotHeldUpByAHungHandler(t *testing.T) {
 	onEachHost(t, func(t *testing.T, host string) {
 		h := open(t, testOptions(host))
 		loading := make(chan error)
-		file := script(t, "import time\ntime.sleep(2)\n"+echo)
+		file := script(t, "import os, time\nwhile not os.path.exists(__file__ + '.over'): time.sleep(0.01)\n"+echo)
 		go func() {
 			_, err := tryLoad(h, file)
 			loading <- err
@@ -130,6 +138,9 @@ func TestMemoryIsNotHeldUpByAHungHandler(t *testing.T) {
 			return errors.Is(err, ErrBusy)
 		}) {
 			t.Error("Memory waited")
+		}
+		if err := os.WriteFile(file+".over", nil, 0o600); err != nil {
+			t.Fatal(err)
 		}
 		if err := <-loading; err != nil {
 			t.Error(err)

@@ -29,7 +29,7 @@ func journald(t *testing.T) (path string, receive func() map[string]string) {
 	return path, func() map[string]string {
 		t.Helper()
 		data, oob := make([]byte, 1<<18), make([]byte, 64)
-		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		n, nOOB, _, _, err := conn.ReadMsgUnix(data, oob)

@@ -22,8 +22,9 @@ func TestLifecycle(t *testing.T) {
 	}
 	reloads, exits, drains := make(chan error, 1), make(chan int, 1), make(chan struct{}, 2)
 	ctx, cancel := context.WithCancel(t.Context())
+	log := &lines{}
 	l := &Lifecycle{
-		Notifier: notifier, Log: slog.New(slog.DiscardHandler),
+		Notifier: notifier, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Patience: 7 * time.Second,
 		Drain:    func() { drains <- struct{}{} },
 		Reload:   func() error { return <-reloads },
@@ -59,7 +60,12 @@ func TestLifecycle(t *testing.T) {
 		t.Errorf("for the drain: %q", got)
 	}
 	<-drains
-	kill(syscall.SIGHUP) // refused while draining: Reload would block, as nothing is in reloads
+	kill(syscall.SIGHUP) // Reload would block, as nothing is in reloads
+	logged := ""
+	eventually(t, "no reload while draining", func() bool {
+		logged += strings.Join(log.take(), "\n")
+		return strings.Contains(logged, "event=reload_refused")
+	})
 	kill(syscall.SIGTERM)
 	if code := <-exits; code != 143 {
 		t.Errorf("second SIGTERM exits %d", code)

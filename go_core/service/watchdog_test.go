@@ -44,12 +44,24 @@ func TestWatchdogInterval(t *testing.T) {
 // watched runs a Watchdog against a socket where systemd would listen, and counts its pings.
 type watched struct {
 	pings, turns atomic.Int64
+	marks        chan struct{} // one for each status that says so
+	notifier     *Notifier
 	log          *lines
 }
 
-func watch(t *testing.T, canary func(context.Context) error, turning bool) *watched {
+// arrived counts the pings that were sent before the call.
+func (w *watched) arrived(t *testing.T) int64 {
 	t.Helper()
-	w := &watched{log: &lines{}}
+	if err := w.notifier.Status("mark"); err != nil {
+		t.Fatal(err)
+	}
+	<-w.marks
+	return w.pings.Load()
+}
+
+func watch(t *testing.T, patience time.Duration, canary func(context.Context) error, turning bool) *watched {
+	t.Helper()
+	w := &watched{log: &lines{}, marks: make(chan struct{}, 10)}
 	address := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
 	if err != nil {
@@ -62,26 +74,28 @@ func watch(t *testing.T, canary func(context.Context) error, turning bool) *watc
 			if err != nil {
 				return
 			}
-			if string(buffer[:n]) == "WATCHDOG=1" {
+			switch string(buffer[:n]) {
+			case "WATCHDOG=1":
 				w.pings.Add(1)
+			case "STATUS=mark":
+				w.marks <- struct{}{}
 			}
 		}
 	}()
 	t.Setenv("NOTIFY_SOCKET", address)
-	notifier, err := NewNotifier()
-	if err != nil {
+	if w.notifier, err = NewNotifier(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	dog := &Watchdog{
-		Interval: 40 * time.Millisecond, Patience: 200 * time.Millisecond,
+		Interval: 40 * time.Millisecond, Patience: patience,
 		Turns: func() uint64 {
 			if turning {
 				w.turns.Add(1)
 			}
 			return uint64(w.turns.Load())
 		},
-		Canary: canary, Notifier: notifier, Status: func() string { return "serving" },
+		Canary: canary, Notifier: w.notifier, Status: func() string { return "serving" },
 		Log: slog.New(slog.NewTextHandler(w.log, nil)),
 	}
 	done := make(chan struct{})
@@ -90,10 +104,10 @@ func watch(t *testing.T, canary func(context.Context) error, turning bool) *watc
 	return w
 }
 
-// eventually waits up to 20 s: the test is of what happens, not of how fast.
+// eventually waits up to a minute: the test is of what happens, not of how fast.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("never: " + what)
 		}
@@ -102,13 +116,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 func TestPingsWhileCanariesPass(t *testing.T) {
 	var canaries atomic.Int64
-	w := watch(t, func(context.Context) error { canaries.Add(1); return nil }, true)
+	w := watch(t, time.Minute, func(context.Context) error { canaries.Add(1); return nil }, true)
 	eventually(t, "five pings, each after a canary", func() bool { return w.pings.Load() >= 5 && canaries.Load() >= 5 })
 }
 
 func TestASlowCanaryIsNoFailure(t *testing.T) {
 	// Three intervals for one canary, as behind a long batch: still pinged meanwhile.
-	w := watch(t, func(ctx context.Context) error {
+	w := watch(t, time.Minute, func(ctx context.Context) error {
 		select {
 		case <-time.After(120 * time.Millisecond):
 			return nil
@@ -125,7 +139,7 @@ func TestASlowCanaryIsNoFailure(t *testing.T) {
 func TestNoPingsAfterAFailedCanary(t *testing.T) {
 	broken := errors.New("model: out of memory")
 	var passing atomic.Bool
-	w := watch(t, func(context.Context) error {
+	w := watch(t, time.Minute, func(context.Context) error {
 		if passing.Load() {
 			return nil
 		}
@@ -136,9 +150,9 @@ func TestNoPingsAfterAFailedCanary(t *testing.T) {
 		logged += strings.Join(w.log.take(), "\n")
 		return strings.Contains(logged, "event=canary_failed") && strings.Contains(logged, broken.Error())
 	})
-	pings := w.pings.Load()
+	pings := w.arrived(t)
 	time.Sleep(200 * time.Millisecond)
-	if now := w.pings.Load(); now != pings {
+	if now := w.arrived(t); now != pings {
 		t.Errorf("%d pings although no canary passes", now-pings)
 	}
 	passing.Store(true)
@@ -150,7 +164,7 @@ func TestNoPingsAfterAFailedCanary(t *testing.T) {
 }
 
 func TestAHungCanaryFailsAfterPatience(t *testing.T) {
-	w := watch(t, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, true)
+	w := watch(t, 200*time.Millisecond, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, true)
 	logged := ""
 	eventually(t, "the hang is logged", func() bool {
 		logged += strings.Join(w.log.take(), "\n")
@@ -159,13 +173,13 @@ func TestAHungCanaryFailsAfterPatience(t *testing.T) {
 }
 
 func TestNoPingsWhileTheLoopStandsStill(t *testing.T) {
-	w := watch(t, func(context.Context) error { return nil }, false)
+	w := watch(t, time.Minute, func(context.Context) error { return nil }, false)
 	logged := ""
 	eventually(t, "the stall is logged", func() bool {
 		logged += strings.Join(w.log.take(), "\n")
 		return strings.Contains(logged, "event=loop_stalled")
 	})
-	if pings := w.pings.Load(); pings != 0 {
+	if pings := w.arrived(t); pings != 0 {
 		t.Errorf("%d pings although the loop stands still", pings)
 	}
 }
