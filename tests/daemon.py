@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,10 +38,17 @@ def has_metacall() -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nobody uses, nor gets from the kernel until it is used here.
+
+    The kernel's own choice, for any listener or connection on the machine, is from the range that is avoided.
+    """
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    avoiding = random.sample(range(10_000, first), 100) if first > 10_100 else []
+    for port in [*avoiding, 0]:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise OSError("no free port")
 
 
 class Daemon:
@@ -125,7 +133,7 @@ class Daemon:
         finally:
             plain.close()
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = 100) -> int:
         """Wait for its end and give the exit code."""
         assert self.process is not None
         code = self.process.wait(timeout)
@@ -134,7 +142,7 @@ class Daemon:
             self._log = None
         return code
 
-    def stop(self, timeout: float = 30) -> int:
+    def stop(self, timeout: float = 100) -> int:
         """Drain it with SIGTERM and give the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)

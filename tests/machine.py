@@ -43,8 +43,8 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "HOME": "/root",
 }
-BOOT_SECONDS = 60
-RUN_SECONDS = 60
+BOOT_SECONDS = 180
+RUN_SECONDS = 180
 
 
 class MachineError(Exception):
@@ -88,9 +88,12 @@ def base() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(PACKAGES)}"]
     command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
-    made = subprocess.run(
-        [*command, SUITE, str(tree)], capture_output=True, text=True, timeout=600, check=False
-    )
+    try:
+        made = subprocess.run(
+            [*command, SUITE, str(tree)], capture_output=True, text=True, timeout=600, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NoMachineError(f"mmdebstrap did not end within {error.timeout:g} s") from None
     if made.returncode:
         raise NoMachineError(f"mmdebstrap failed: {made.stderr.strip()[-2000:]}")
     done.write_text(wanted)
@@ -163,7 +166,7 @@ class Machine:
         if self._nspawn is not None:
             self._nspawn.send_signal(signal.SIGTERM)
             try:
-                self._nspawn.wait(20)
+                self._nspawn.wait(60)
             except subprocess.TimeoutExpired:
                 self._nspawn.kill()
                 self._nspawn.wait()
@@ -220,7 +223,7 @@ class Machine:
         ).splitlines()
         return [json.loads(line) for line in lines]
 
-    def wait(self, what: str, condition: Callable[[], T], seconds: float = 60) -> T:
+    def wait(self, what: str, condition: Callable[[], T], seconds: float = 180) -> T:
         """Wait until a condition gives something true, and give that; what it is for goes into the error."""
         deadline = time.monotonic() + seconds
         while not (value := condition()):
@@ -233,7 +236,7 @@ class Machine:
 
 NEEDS_MACHINE = [
     pytest.mark.skipif(missing() is not None, reason=f"no real systemd here: {missing()}; make service-test"),
-    pytest.mark.timeout(900),  # the first run fetches the machine's Debian
+    pytest.mark.timeout(1200),  # the first run fetches the machine's Debian
 ]
 """Marks of a file whose tests run in a machine."""
 

@@ -34,7 +34,7 @@ def edgectl(
     if endpoint is not None:
         environment["EDGED_ENDPOINT"] = endpoint
     command = [*EDGECTL, *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
 
 def test_version_and_help() -> None:
@@ -156,11 +156,22 @@ def test_fish_completes_commands_options_and_values(script: Path) -> None:
 ZSH = """
 zmodload zsh/zpty
 zpty -b shell zsh -f -i
+read_until() {{  # what the shell prints until a word is in it, or for forty seconds
+    shown=
+    for try in {{1..400}}; do
+        while zpty -r -t shell output; do shown+=$output; done
+        [[ $shown == *$1* ]] && break
+        sleep 0.1
+    done
+}}
 zpty -w shell 'PS1="> "; fpath=({folder} $fpath); autoload -U compinit; compinit -D -u'
 zpty -w shell 'zstyle ":completion:*" list-prompt ""; LISTMAX=10000; COLUMNS=200'
-sleep 1; while zpty -r -t shell output; do :; done
+zpty -w shell 'print is "ready"'
+read_until 'is ready'
 zpty -w -n shell $'{line}\\t'
-for try in 1 2 3 4 5 6 7 8; do sleep 0.25; while zpty -r -t shell output; do print -r -- $output; done; done
+read_until '{word}'
+sleep 0.2; while zpty -r -t shell output; do shown+=$output; done
+print -r -- $shown
 """
 
 
@@ -170,8 +181,11 @@ def test_zsh_completes_commands_options_and_values(script: Path) -> None:
         pytest.skip("zsh is not installed: its completion was not tried (apt install zsh)")
     subprocess.run(["zsh", "-n", str(script)], check=True)
     script.rename(script.with_name("_edgectl"))
-    for line, shown in [("edgectl comp", "edgectl completion "), ("edgectl classify --to ", "jsonl")]:
-        program = ZSH.format(folder=script.parent, line=line)
+    for line, word, shown in [
+        ("edgectl comp", "completion", "edgectl completion "),
+        ("edgectl classify --to ", "jsonl", "jsonl"),
+    ]:
+        program = ZSH.format(folder=script.parent, line=line, word=word)
         done = subprocess.run(["zsh", "-f", "-c", program], capture_output=True, text=True, check=False)
         plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", done.stdout)
         assert shown in plain, (line, plain, done.stderr)

@@ -44,7 +44,7 @@ def answering(*errors_first: errors.ReplyError) -> Any:
 
 
 def test_one_text_gives_a_prediction_and_a_list_gives_a_list(endpoint: str) -> None:
-    with scripted(endpoint), Client(endpoint) as client:
+    with scripted(endpoint), Client(endpoint, timeout=60) as client:
         assert client.classify("four") == Prediction("positive", 0.0004)
         assert client.classify(["a", "bb"]) == [
             Prediction("positive", 0.0001),
@@ -74,7 +74,7 @@ def test_the_endpoint_comes_from_the_environment(endpoint: str, monkeypatch: pyt
 @pytest.mark.parametrize("code", sorted(errors.REPLY_ERRORS))
 def test_each_wire_error_is_raised_as_its_class(endpoint: str, code: str) -> None:
     sent = errors.reply_error(code, "it is so", "do this", 5)
-    with scripted(endpoint, answering(sent)), Client(endpoint, retries=0) as client:
+    with scripted(endpoint, answering(sent)), Client(endpoint, timeout=60, retries=0) as client:
         with pytest.raises(errors.REPLY_ERRORS[code], match=r"^it is so\nhint: do this$") as caught:
             client.classify("a")
         assert (caught.value.code, caught.value.retry_after_ms) == (code, 5)
@@ -86,7 +86,7 @@ def test_a_refusal_is_retried_with_the_same_id_and_not_before_its_time(
     endpoint: str, kind: type[errors.ReplyError]
 ) -> None:
     refusals = [kind("not now", retry_after_ms=30) for _ in range(3)]
-    with scripted(endpoint, answering(*refusals)) as service, Client(endpoint) as client:
+    with scripted(endpoint, answering(*refusals)) as service, Client(endpoint, timeout=60) as client:
         start = time.monotonic()
         assert client.classify("a").label == "positive"
         # 30 ms, then doubled at each refusal
@@ -97,13 +97,14 @@ def test_a_refusal_is_retried_with_the_same_id_and_not_before_its_time(
 
 def test_a_refusal_that_outlasts_the_timeout_is_what_is_raised(endpoint: str) -> None:
     script = answering(*(errors.Busy("full", retry_after_ms=50) for _ in range(100)))
-    with scripted(endpoint, script), Client(endpoint, timeout=3) as client:
+    with scripted(endpoint, script), Client(endpoint, timeout=6) as client:
         with pytest.raises(errors.Busy, match="full"):
             client.classify("a")
 
 
 def test_other_errors_are_not_retried(endpoint: str) -> None:
-    with scripted(endpoint, answering(errors.ModelError("broke"))) as service, Client(endpoint) as client:
+    script = answering(errors.ModelError("broke"))
+    with scripted(endpoint, script) as service, Client(endpoint, timeout=60) as client:
         with pytest.raises(errors.ModelError):
             client.classify("a")
         assert len(service.requests) == 1
@@ -112,19 +113,24 @@ def test_other_errors_are_not_retried(endpoint: str) -> None:
 def test_silence_is_answered_by_resending_with_the_same_id(endpoint: str) -> None:
     count = itertools.count()
     with (
-        scripted(endpoint, lambda request: positive(request) if next(count) == 2 else None) as service,
-        Client(endpoint, timeout=20, retries=39) as client,
+        scripted(endpoint, lambda request: positive(request) if next(count) >= 2 else None) as service,
+        Client(endpoint, timeout=60, retries=119) as client,
     ):
         assert client.classify("a").label == "positive"
-        assert [request.id for request in service.requests] == ["1", "1", "1"]
+        assert len(service.requests) >= 3
+        assert {request.id for request in service.requests} == {"1"}
 
 
 def test_silence_for_good_ends_in_no_answer(endpoint: str) -> None:
-    with scripted(endpoint, lambda _: None) as service, Client(endpoint, timeout=2.4, retries=3) as client:
+    def script(request: Request) -> bytes | None:
+        return None if request.texts == ["silence"] else positive(request)
+
+    with scripted(endpoint, script) as service, Client(endpoint, timeout=4, retries=3) as client:
+        client.classify("connects")
         with pytest.raises(errors.NoAnswer, match=r"took the request \d times.*\nhint: .*log") as caught:
-            client.classify("a")
+            client.classify("silence")
         assert isinstance(caught.value, TimeoutError)
-        assert 1 <= len(service.requests) <= 4
+        assert 1 <= sum(request.texts == ["silence"] for request in service.requests) <= 4
 
 
 def test_a_late_reply_to_a_resolved_id_is_dropped(endpoint: str) -> None:
@@ -132,7 +138,7 @@ def test_a_late_reply_to_a_resolved_id_is_dropped(endpoint: str) -> None:
         wrong = encode_results(request.id, [Prediction("late", 1.0)], single=True)
         return [positive(request), wrong, wrong]
 
-    with scripted(endpoint, script), Client(endpoint) as client:
+    with scripted(endpoint, script), Client(endpoint, timeout=60) as client:
         assert [client.classify(f"text {n}").label for n in range(20)] == ["positive"] * 20
 
 
@@ -148,21 +154,21 @@ def test_replies_may_come_in_any_order(endpoint: str) -> None:
         return ready
 
     texts = ["x" * n for n in range(1, 33)]
-    with scripted(endpoint, script), Client(endpoint) as client:
+    with scripted(endpoint, script), Client(endpoint, timeout=60) as client:
         got = list(client.classify_many(texts, batch=1, window=4))
     assert [prediction.score for prediction in got] == [len(text) / 10_000 for text in texts]
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"[]", b'{"id":1}', b'{"id":1,"results":[]}'])
 def test_rubbish_in_reply_is_named(endpoint: str, body: bytes) -> None:
-    with scripted(endpoint, lambda _: body), Client(endpoint) as client:
+    with scripted(endpoint, lambda _: body), Client(endpoint, timeout=60) as client:
         with pytest.raises(errors.ReplyNotUnderstood, match=r"\nhint: "):
             client.classify("a")
 
 
 def test_an_error_without_id_belongs_to_the_only_request(endpoint: str) -> None:
     error = encode_error(None, errors.BadRequest("unreadable"))
-    with scripted(endpoint, lambda _: error), Client(endpoint) as client:
+    with scripted(endpoint, lambda _: error), Client(endpoint, timeout=60) as client:
         with pytest.raises(errors.BadRequest, match="unreadable"):
             client.classify("a")
 
@@ -171,7 +177,7 @@ def test_stats_info_and_health(endpoint: str) -> None:
     def script(request: Request) -> bytes:
         return encode_payload(request.id, request.op, {"op": request.op})
 
-    with scripted(endpoint, script), Client(endpoint) as client:
+    with scripted(endpoint, script), Client(endpoint, timeout=60) as client:
         assert (client.stats(), client.info(), client.health()) == (
             {"op": "stats"},
             {"op": "info"},
@@ -180,7 +186,7 @@ def test_stats_info_and_health(endpoint: str) -> None:
 
 
 def test_a_service_that_starts_late_is_found(endpoint: str) -> None:
-    with Client(endpoint, timeout=20) as client:
+    with Client(endpoint, timeout=60) as client:
         services: list[Any] = []
         context = scripted(endpoint)
         timer = threading.Timer(0.3, lambda: services.append(context.__enter__()))
@@ -204,7 +210,7 @@ def test_a_restart_between_and_within_calls_goes_unnoticed(endpoint: str) -> Non
                 time.sleep(0.01)
         with scripted(endpoint) as next_one:
             # Long before the 40 s after which silence alone would have sent it again.
-            caller.join(30)
+            caller.join(35)
             assert [request.id for request in next_one.requests] == [dying.requests[0].id]
         assert result == [Prediction("positive", 0.0001)]
 
@@ -231,7 +237,7 @@ class Cutting:
 # libzmq looks for lost connections at each 100th recv; the reply that was announced before is dropped then.
 @pytest.mark.parametrize("replies", [98, 99, 100])
 def test_a_reply_that_is_lost_after_it_was_announced(endpoint: str, replies: int) -> None:
-    with ExitStack() as services, Client(endpoint, timeout=20) as client:
+    with ExitStack() as services, Client(endpoint, timeout=60) as client:
         services.enter_context(scripted(endpoint))
 
         def restart() -> None:
@@ -247,7 +253,7 @@ def test_a_reply_that_is_lost_after_it_was_announced(endpoint: str, replies: int
 
 
 def test_a_request_the_service_cuts_off_is_too_large(endpoint: str) -> None:
-    with scripted(endpoint, maxmsgsize=100_000), Client(endpoint, timeout=20) as client:
+    with scripted(endpoint, maxmsgsize=100_000), Client(endpoint, timeout=60) as client:
         with pytest.raises(errors.TooLarge, match=r"request of 2,000,0\d\d bytes.*\nhint: .*fewer reviews"):
             client.classify("x" * 2_000_000)
         assert client.classify("a").label == "positive"
@@ -262,7 +268,7 @@ def refuse_long(request: Request) -> bytes:
 
 def test_bulk_keeps_order_over_batches(endpoint: str) -> None:
     texts = ["x" * (n % 97) for n in range(1000)]
-    with scripted(endpoint) as service, Client(endpoint) as client:
+    with scripted(endpoint) as service, Client(endpoint, timeout=60) as client:
         got = [prediction.score for prediction in client.classify_many(iter(texts), batch=7, window=3)]
         assert got == [len(text) / 10_000 for text in texts]
         assert [len(request.texts) for request in service.requests] == [7] * 142 + [6]
@@ -276,14 +282,14 @@ def test_bulk_reads_no_further_ahead_than_its_window(endpoint: str) -> None:
         for _taken in range(1, 1001):
             yield "a"
 
-    with scripted(endpoint), Client(endpoint) as client:
+    with scripted(endpoint), Client(endpoint, timeout=60) as client:
         for given, _ in enumerate(client.classify_many(texts(), batch=5, window=4)):
             assert taken - given <= 5 * 4
     assert given == 999
 
 
 def test_bulk_cuts_batches_by_bytes_too(endpoint: str) -> None:
-    with scripted(endpoint) as service, Client(endpoint) as client:
+    with scripted(endpoint) as service, Client(endpoint, timeout=60) as client:
         texts = ["x" * 20_000] * 7 + ["é" * 10_000] * 4 + ["x" * 100_000] * 2 + ["short"]
         assert len(list(client.classify_many(texts, batch=64))) == len(texts)
         assert [len(request.texts) for request in service.requests] == [3, 3, 3, 2, 1, 1, 1]
@@ -293,20 +299,20 @@ def test_bulk_ends_when_it_is_only_refused(endpoint: str) -> None:
     def refuse(request: Request) -> bytes:
         return encode_error(request.id, errors.Busy("full", retry_after_ms=5))
 
-    with scripted(endpoint, refuse), Client(endpoint, timeout=3) as client:
+    with scripted(endpoint, refuse), Client(endpoint, timeout=6) as client:
         with pytest.raises(errors.Busy):
             list(client.classify_many(["a"] * 20, batch=1, window=8))
 
 
 def test_bulk_of_nothing_sends_nothing(endpoint: str) -> None:
-    with scripted(endpoint) as service, Client(endpoint) as client:
+    with scripted(endpoint) as service, Client(endpoint, timeout=60) as client:
         assert list(client.classify_many([])) == []
         assert service.requests == []
 
 
 def test_one_bad_review_spoils_only_itself(endpoint: str) -> None:
     texts = ["a", "bb", "long", "dddd", "long"] * 5
-    with scripted(endpoint, refuse_long), Client(endpoint) as client:
+    with scripted(endpoint, refuse_long), Client(endpoint, timeout=60) as client:
         got = list(client.classify_many(texts, batch=8, window=2, return_errors=True))
         for text, outcome in zip(texts, got):
             if text == "long":
@@ -319,7 +325,7 @@ def test_one_bad_review_spoils_only_itself(endpoint: str) -> None:
 
 
 def test_a_bulk_run_left_halfway_leaves_the_client_usable(endpoint: str) -> None:
-    with scripted(endpoint), Client(endpoint) as client:
+    with scripted(endpoint), Client(endpoint, timeout=60) as client:
         run = client.classify_many(["a"] * 1000, batch=10, window=4)
         assert next(run).label == "positive"
         assert client.classify("in between").label == "positive"
@@ -375,7 +381,7 @@ def test_nobody_listens_and_the_reason_is_said(endpoint: str) -> None:
 
 
 def test_a_lost_connection_is_said_to_be_one(endpoint: str) -> None:
-    with Client(endpoint, timeout=4) as client:
+    with Client(endpoint, timeout=6) as client:
         with scripted(endpoint):
             client.classify("a")
         with pytest.raises(errors.NoAnswer, match="was lost"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 
 from edged import AsyncClient, Client, errors
+from tests.daemon import free_port
 from tests.scripted import scripted
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def keys() -> Keys:
 
 @pytest.fixture
 def endpoint() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 SERVER = keys()
@@ -68,7 +66,7 @@ def guarded(endpoint: str) -> Iterator[tuple[str, AllowOnly]]:
 
 
 def test_the_right_keys_work(guarded: tuple[str, AllowOnly]) -> None:
-    with Client(guarded[0], server_key=SERVER[0], client_key=CLIENT) as client:
+    with Client(guarded[0], timeout=60, server_key=SERVER[0], client_key=CLIENT) as client:
         assert client.classify("a").label == "positive"
 
 
@@ -83,7 +81,7 @@ def test_a_wrong_server_key_is_said_to_be_wrong(guarded: tuple[str, AllowOnly]) 
 def test_a_client_key_that_is_not_allowed_is_said_to_be_so(guarded: tuple[str, AllowOnly]) -> None:
     endpoint, guard = guarded
     stranger = keys()
-    with Client(endpoint, timeout=20, server_key=SERVER[0], client_key=stranger) as client:
+    with Client(endpoint, timeout=60, server_key=SERVER[0], client_key=stranger) as client:
         for _ in range(2):
             with pytest.raises(errors.KeyNotAllowed, match=r"not allowed.*\nhint: .*keys allow"):
                 client.classify("a")
@@ -92,19 +90,19 @@ def test_a_client_key_that_is_not_allowed_is_said_to_be_so(guarded: tuple[str, A
 
 
 def test_fresh_keys_are_made_up_where_none_are_given(guarded: tuple[str, AllowOnly]) -> None:
-    with Client(guarded[0], timeout=20, server_key=SERVER[0]) as client:
+    with Client(guarded[0], timeout=60, server_key=SERVER[0]) as client:
         with pytest.raises(errors.KeyNotAllowed):
             client.classify("a")
 
 
 def test_no_keys_where_curve_is_wanted(guarded: tuple[str, AllowOnly]) -> None:
-    with Client(guarded[0], timeout=20) as client:
+    with Client(guarded[0], timeout=60) as client:
         with pytest.raises(errors.HandshakeError, match="wants CURVE, and this client has no keys"):
             client.classify("a")
 
 
 def test_keys_where_no_curve_is_spoken(endpoint: str) -> None:
-    with scripted(endpoint), Client(endpoint, timeout=20, server_key=SERVER[0]) as client:
+    with scripted(endpoint), Client(endpoint, timeout=60, server_key=SERVER[0]) as client:
         with pytest.raises(errors.HandshakeError, match="does not use CURVE"):
             client.classify("a")
 
@@ -119,13 +117,13 @@ def test_the_async_client_says_the_same(guarded: tuple[str, AllowOnly]) -> None:
     import asyncio
 
     async def main() -> None:
-        async with AsyncClient(guarded[0], timeout=20, server_key=keys()[0], client_key=CLIENT) as client:
+        async with AsyncClient(guarded[0], timeout=60, server_key=keys()[0], client_key=CLIENT) as client:
             with pytest.raises(errors.WrongServerKey):
                 await client.classify("a")
-        async with AsyncClient(guarded[0], timeout=20, server_key=SERVER[0], client_key=keys()) as client:
+        async with AsyncClient(guarded[0], timeout=60, server_key=SERVER[0], client_key=keys()) as client:
             with pytest.raises(errors.KeyNotAllowed):
                 await client.classify("a")
-        async with AsyncClient(guarded[0], server_key=SERVER[0], client_key=CLIENT) as client:
+        async with AsyncClient(guarded[0], timeout=60, server_key=SERVER[0], client_key=CLIENT) as client:
             assert (await client.classify("a")).label == "positive"
 
     asyncio.run(main())
@@ -138,9 +136,9 @@ def test_keys_are_read_from_files(guarded: tuple[str, AllowOnly], tmp_path: Path
     own_public, _ = zmq.auth.load_certificate(client_secret)
     endpoint, guard = guarded
     guard.allowed.add(own_public.decode())
-    with Client(endpoint, server_key=SERVER[0], client_key=client_secret) as client:
+    with Client(endpoint, timeout=60, server_key=SERVER[0], client_key=client_secret) as client:
         assert client.classify("a").label == "positive"
-    with Client(endpoint, timeout=20, server_key=server_public, client_key=client_secret) as client:
+    with Client(endpoint, timeout=60, server_key=server_public, client_key=client_secret) as client:
         with pytest.raises(errors.WrongServerKey):
             client.classify("a")
 

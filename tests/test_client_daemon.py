@@ -22,7 +22,7 @@ def test_bulk_goes_on_over_restarts_with_one_answer_each_in_order(
     make_daemon: Callable[..., Daemon], end: str
 ) -> None:
     daemon = make_daemon().start()
-    with Client(daemon.endpoint, timeout=60) as client:
+    with Client(daemon.endpoint, timeout=100) as client:
         expected = [
             prediction for n in range(0, 6000, 500) for prediction in client.classify(TEXTS[n : n + 500])
         ]
@@ -44,7 +44,7 @@ def test_bulk_goes_on_over_restarts_with_one_answer_each_in_order(
 
 
 def test_without_retries_a_restart_is_an_error(daemon: Daemon) -> None:
-    with Client(daemon.endpoint, timeout=2, retries=0) as client:
+    with Client(daemon.endpoint, timeout=6, retries=0) as client:
         client.classify("warm")
         daemon.kill()
         with pytest.raises(errors.NoAnswer, match="lost"):
@@ -66,7 +66,7 @@ def test_a_review_that_breaks_the_handler_is_found_among_its_batch(
     daemon.handler(HANDLER)
     texts: list[str] = [f"text {n}" for n in range(200)]
     texts[17] = texts[150] = "poison"
-    with daemon.start(), Client(daemon.endpoint) as client:
+    with daemon.start(), Client(daemon.endpoint, timeout=60) as client:
         outcomes: list[Any] = list(client.classify_many(texts, batch=64, return_errors=True))
         wrong = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, Prediction)]
         assert wrong == [17, 150]
@@ -77,7 +77,7 @@ def test_a_review_that_breaks_the_handler_is_found_among_its_batch(
 
 
 def test_a_review_over_the_limit_is_too_large_and_alone(shared_daemon: Daemon) -> None:
-    with Client(shared_daemon.endpoint) as client:
+    with Client(shared_daemon.endpoint, timeout=60) as client:
         limit = client.info()["limits"]["max_review_bytes"]
         texts = ["fine", "x" * (limit + 1), "fine too", "é" * (limit // 2)]
         outcomes: list[Any] = list(client.classify_many(texts, return_errors=True))
@@ -86,7 +86,7 @@ def test_a_review_over_the_limit_is_too_large_and_alone(shared_daemon: Daemon) -
 
 
 def test_a_request_over_the_message_limit_is_too_large(shared_daemon: Daemon) -> None:
-    with Client(shared_daemon.endpoint, timeout=20) as client:
+    with Client(shared_daemon.endpoint, timeout=60) as client:
         with pytest.raises(errors.TooLarge):
             client.classify(["x" * 60_000] * 200)
         assert client.classify("still here").label in ("positive", "negative")
@@ -94,7 +94,7 @@ def test_a_request_over_the_message_limit_is_too_large(shared_daemon: Daemon) ->
 
 def test_busy_is_waited_out(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(max_reviews=32, queue_reviews=64, client_reviews=64)
-    with daemon.start(), Client(daemon.endpoint, timeout=30) as client:
+    with daemon.start(), Client(daemon.endpoint, timeout=60) as client:
         assert len(list(client.classify_many(TEXTS, batch=32, window=64))) == len(TEXTS)
         failed = client.stats()["counters"]["failed"]
         assert failed["busy"] > 0, failed

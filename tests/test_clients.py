@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.daemon import Daemon
 
 HERE = Path(__file__).parent / "clients"
+pytestmark = pytest.mark.timeout(600)  # the first time, Go compiles the binding, and npm fetches it
 BUILD = Path(__file__).parents[1] / "build" / "clients"
 NODE_ZEROMQ = "zeromq@6.8.0"
 TEXTS = [
@@ -35,7 +36,7 @@ def run(*command: str | Path, cwd: Path = HERE, **variables: str) -> str:
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -44,7 +45,7 @@ def run(*command: str | Path, cwd: Path = HERE, **variables: str) -> str:
 
 @pytest.fixture(scope="module")
 def expected(shared_daemon: Daemon) -> list[tuple[str, float]]:
-    with Client(shared_daemon.endpoint) as client:
+    with Client(shared_daemon.endpoint, timeout=60) as client:
         return [(prediction.label, prediction.score) for prediction in client.classify(TEXTS)]
 
 
@@ -78,7 +79,10 @@ def test_node(shared_daemon: Daemon, expected: list[tuple[str, float]]) -> None:
         pytest.skip("Node.js is not installed: its client was not tried (apt install nodejs npm)")
     if not (BUILD / "node_modules" / "zeromq").exists():
         BUILD.mkdir(parents=True, exist_ok=True)
-        run("npm", "install", "--no-package-lock", "--no-save", "--no-audit", NODE_ZEROMQ, cwd=BUILD)
+        try:
+            run("npm", "install", "--no-package-lock", "--no-save", "--no-audit", NODE_ZEROMQ, cwd=BUILD)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            pytest.skip(f"npm can't install {NODE_ZEROMQ}: Node's client was not tried: {error}")
     output = run("node", "client.js", shared_daemon.endpoint, *TEXTS, NODE_PATH=str(BUILD / "node_modules"))
     assert as_columns(output) == expected
 

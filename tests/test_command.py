@@ -21,7 +21,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the binary to its end."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("EDGED_")}
     return subprocess.run(
-        [str(BINARY), *arguments], env=clean | env, capture_output=True, text=True, timeout=60, check=False
+        [str(BINARY), *arguments], env=clean | env, capture_output=True, text=True, timeout=100, check=False
     )
 
 
@@ -80,7 +80,7 @@ def test_a_second_daemon_on_the_same_socket_is_refused(daemon: Daemon) -> None:
     ended = run("--endpoints", daemon.endpoint, EDGED_PYTHON=sys.executable)
     assert ended.returncode == 73
     assert "another process serves there" in ended.stderr
-    with Client(daemon.endpoint) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         assert client.classify("still here").label in ("positive", "negative")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 import zmq.auth
 
 from edged import Client, cli, errors
+from tests.daemon import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +53,7 @@ def keys(tmp_path: Path) -> Keys:
 
 @pytest.fixture
 def endpoint() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ def becomes(client: Client, wanted: type[errors.EdgedError] | None) -> float:
     """Classify until that is what happens, None for an answer; gives the seconds it took."""
     start = time.monotonic()
     while (happened := happens(client)) is not wanted:
-        assert time.monotonic() < start + 30, f"still {happened} after 30 s"
+        assert time.monotonic() < start + 60, f"still {happened} after 60 s"
     return time.monotonic() - start
 
 
@@ -85,12 +83,12 @@ def happens(client: Client) -> type[errors.EdgedError] | None:
 def test_allow_serve_revoke_allow(guarded: Daemon, keys: Keys, endpoint: str) -> None:
     secret = keys.new("till")
     keys.allow("till")
-    with Client(endpoint, server_key=keys.server, client_key=secret) as client:
+    with Client(endpoint, timeout=60, server_key=keys.server, client_key=secret) as client:
         assert client.classify("A wonderful wine.").label == "positive"
         assert keys("revoke", "till") == 0
         took = becomes(client, errors.Denied)
         print(f"refused {1000 * took:.0f} ms after it was revoked, on the open connection")
-        with Client(guarded.endpoint) as local:
+        with Client(guarded.endpoint, timeout=60) as local:
             assert local.stats()["counters"]["failed"]["denied"] >= 1
         keys.allow("till")
         becomes(client, None)
@@ -100,31 +98,32 @@ def test_allow_serve_revoke_allow(guarded: Daemon, keys: Keys, endpoint: str) ->
 
 def test_a_key_that_nobody_allowed(guarded: Daemon, keys: Keys, endpoint: str) -> None:
     secret = keys.new("stranger")
-    with Client(endpoint, timeout=20, server_key=keys.server, client_key=secret) as client:
+    with Client(endpoint, timeout=60, server_key=keys.server, client_key=secret) as client:
         with pytest.raises(errors.KeyNotAllowed, match="this client's key is not allowed"):
             client.classify("good")
     public, _ = zmq.auth.load_certificate(secret)
     guarded.says("handshake_denied")
     refused = next(json.loads(line) for line in guarded.log.splitlines() if "handshake_denied" in line)
     assert refused["key"] == public.decode()
-    with Client(guarded.endpoint) as local:
-        assert local.stats()["counters"]["connections"]["denied"] >= 1
+    with Client(guarded.endpoint, timeout=60) as local:
+        while local.stats()["counters"]["connections"]["denied"] == 0:
+            time.sleep(0.01)  # libzmq tells the monitor of it after its log line
 
 
 def test_a_wrong_server_key(guarded: Daemon, keys: Keys, endpoint: str) -> None:
     secret = keys.new("till")
     keys.allow("till")
     wrong, _ = zmq.curve_keypair()
-    with Client(endpoint, timeout=20, server_key=wrong.decode(), client_key=secret) as client:
+    with Client(endpoint, timeout=60, server_key=wrong.decode(), client_key=secret) as client:
         with pytest.raises(errors.WrongServerKey, match="the server's key is wrong"):
             client.classify("good")
     guarded.says("wrong server key")
-    with Client(guarded.endpoint) as local:
+    with Client(guarded.endpoint, timeout=60) as local:
         assert local.stats()["counters"]["connections"]["protocol"] >= 1
 
 
 def test_no_keys_at_all(guarded: Daemon, endpoint: str) -> None:
-    with Client(endpoint, timeout=20) as client, pytest.raises(errors.HandshakeError, match="wants CURVE"):
+    with Client(endpoint, timeout=60) as client, pytest.raises(errors.HandshakeError, match="wants CURVE"):
         client.classify("good")
     guarded.says('"event":"handshake_failed"')
 
@@ -137,14 +136,14 @@ def test_nobody_there(keys: Keys, endpoint: str) -> None:
 
 
 def test_the_unix_socket_needs_no_key(guarded: Daemon) -> None:
-    with Client(guarded.endpoint) as client:
+    with Client(guarded.endpoint, timeout=60) as client:
         assert client.classify("A wonderful wine.").label == "positive"
 
 
 def test_no_secret_is_ever_logged(guarded: Daemon, keys: Keys, endpoint: str) -> None:
     secret = keys.new("till")
     keys.allow("till")
-    with Client(endpoint, server_key=keys.server, client_key=secret) as client:
+    with Client(endpoint, timeout=60, server_key=keys.server, client_key=secret) as client:
         client.classify("good")
     for path in (keys.secret, secret):
         _, hidden = zmq.auth.load_certificate(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 import time
@@ -22,21 +23,34 @@ if TYPE_CHECKING:
 
 HANGS = """
 import time
+from pathlib import Path
 def process_batch(texts):
-    time.sleep(600 if "hang" in texts else 0)
+    if "hang" in texts:
+        Path(__file__).with_name("hangs").touch()
+        time.sleep(600)
+    return [("x", 0.5)] * len(texts)
+"""
+# Each batch waits for a byte of the test's.
+GATED = """
+from pathlib import Path
+gate = Path(__file__).with_name("gate").open("rb", buffering=0)
+def process_batch(texts):
+    if "x" in texts:
+        gate.read(1)
     return [("x", 0.5)] * len(texts)
 """
 ROUNDS = 50
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_50_restarts_under_32_clients_lose_and_double_nothing(daemon: Daemon) -> None:
     done = threading.Event()
     faults: list[str] = []
     calls = [0] * 32
 
     def run(number: int) -> None:
-        with Client(daemon.endpoint, timeout=60, retries=1000) as client:
+        # Who is unlucky sits out many short lives in the backoff.
+        with Client(daemon.endpoint, timeout=240, retries=1000) as client:
             while not done.is_set():
                 texts = [f"wine {number} {calls[number]}"] * (1 + calls[number] % 3)
                 try:
@@ -56,36 +70,42 @@ def test_50_restarts_under_32_clients_lose_and_double_nothing(daemon: Daemon) ->
             time.sleep(0.01)
         codes.append(daemon.stop())
         daemon.start()
+    last = list(calls)
+    while any(map(int.__eq__, calls, last)) and not faults:  # each of them outlives the last restart too
+        time.sleep(0.01)
     done.set()
     for thread in threads:
-        thread.join(90)
+        thread.join(250)
     assert not any(thread.is_alive() for thread in threads)
     assert faults == []
     assert codes == [0] * ROUNDS
-    assert min(calls) > 0
 
 
 @pytest.mark.parametrize("inline", ["true", "false"])
 def test_what_was_admitted_is_answered_and_later_requests_get_draining(
     make_daemon: Callable[..., Daemon], inline: str
 ) -> None:
-    daemon = make_daemon(inline=inline, max_batch_size=4)
-    daemon.handler(
-        "import time\ndef process_batch(texts):\n    time.sleep(0.02)\n    return [('x', 0.5)] * len(texts)\n"
-    )
+    daemon = make_daemon(inline=inline, max_batch_size=4, drain_timeout="60s")
+    daemon.handler(GATED)
+    os.mkfifo(daemon.folder / "gate")
+    gate = os.open(daemon.folder / "gate", os.O_RDWR)  # which waits for no reader
     daemon.start()
     with daemon.socket() as dealer:
         for number in range(100):
             dealer.send_json({"id": number, "text": "x"})
+        os.write(gate, b"1")
         first = json.loads(dealer.recv())
         daemon.signal(signal.SIGTERM)
         daemon.says('"event":"drain"')
         dealer.send_json({"id": "late", "text": "x"})
         replies: dict[object, Any] = {first["id"]: first}
         while len(replies) < 101:
+            if not dealer.poll(0):  # one batch after the other: what is late arrives meanwhile
+                os.write(gate, b"1")
             reply = json.loads(dealer.recv())
             assert reply["id"] not in replies
             replies[reply["id"]] = reply
+    os.close(gate)
     assert replies["late"]["error"]["code"] == "draining"
     codes = [reply["error"]["code"] if "error" in reply else "result" for reply in replies.values()]
     assert set(codes) == {"result", "draining"}  # what it had not read when the signal came is draining too
@@ -119,7 +139,7 @@ def test_a_second_signal_exits_at_once(make_daemon: Callable[..., Daemon]) -> No
 def test_a_hung_handler_ends_the_daemon_with_its_stack(
     make_daemon: Callable[..., Daemon], inline: str
 ) -> None:
-    daemon = make_daemon(handler_timeout="500ms", inline=inline)
+    daemon = make_daemon(handler_timeout="3s", inline=inline)
     daemon.handler(HANGS)
     daemon.start()
     with hanging(daemon) as dealer:
@@ -133,7 +153,10 @@ def test_a_hung_handler_ends_the_daemon_with_its_stack(
 @contextmanager
 def hanging(daemon: Daemon) -> Iterator[zmq.Socket[bytes]]:
     """A request that hangs in the handler."""
+    hangs = daemon.folder / "hangs"
+    hangs.unlink(missing_ok=True)
     with daemon.socket() as dealer:
         dealer.send_json({"text": "hang"})
-        time.sleep(0.2)
+        while not hangs.exists():
+            time.sleep(0.01)
         yield dealer

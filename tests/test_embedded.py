@@ -226,7 +226,7 @@ def environment(tmp_path: Path, **modules: str) -> str:
         f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
         "from edged.embedded import entry\nsys.stdout.buffer.write(entry.load(b'{}'))"
     )
-    run = subprocess.run(["/usr/bin/python3", "-ISc", program], capture_output=True, check=True, timeout=60)
+    run = subprocess.run(["/usr/bin/python3", "-ISc", program], capture_output=True, check=True, timeout=100)
     return refused(run.stdout)["message"]
 
 
@@ -322,5 +322,5 @@ def test_the_report_keeps_out_of_a_handlers_interpreter(tmp_path: Path) -> None:
     path.chmod(0o600)
     tmp_path.chmod(0o700)
     command = [sys.executable, "-c", REPORTS_BESIDE, str(path), str(MODEL)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, cwd=ROOT)
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == "answered"

@@ -15,7 +15,7 @@ def slim(code: str) -> str:
     """Run code in a fresh interpreter after imports.slim(), and give what it prints."""
     program = f"from edged.embedded import imports\nimports.slim()\n{code}"
     run = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
     )
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
@@ -196,7 +196,7 @@ def test_numpy_is_whole_for_who_asks_for_more() -> None:
     """An attribute outside the core makes it run; it is then what it is without us, name by name."""
     names = "import numpy as np\nprint(sorted(np.__all__), sorted(dir(np)))"
     command = [sys.executable, "-c", names]
-    plain = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    plain = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100).stdout.strip()
     found = core_first(f"""
 everything()
 import numpy as np
@@ -253,7 +253,7 @@ thread = threading.Thread(target=background, args=(loop,))
 thread.start()
 def end():
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 async def double(number):
     await asyncio.sleep(0)
@@ -274,7 +274,7 @@ called = threading.Event()
 task = asyncio.run_coroutine_threadsafe(double(21), loop)
 task.add_done_callback(lambda task: called.set())
 future = asyncio.wrap_future(task, loop=loop)
-print(task.result(10), called.wait(10), asyncio.isfuture(future))
+print(task.result(60), called.wait(60), asyncio.isfuture(future))
 end()
 """
     assert slim(code) == "(42, True) True True"

@@ -11,6 +11,7 @@ from tests import fuzz
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(600)  # the first time, Go compiles its own packages for tests
 TARGET = """package target
 import "testing"
 func FuzzTarget(f *testing.F) {

@@ -36,7 +36,7 @@ def test_the_handler_shown_answers(page: str, make_daemon: Callable[..., Daemon]
     daemon = make_daemon()
     daemon.handler(shown(page, "python"))
     daemon.start()
-    with Client(daemon.endpoint) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         results = client.classify(["STOP IT", "as you like"])
     assert [result.label for result in results] == ["loud", "calm"]
 
@@ -46,7 +46,7 @@ def test_its_options_reach_it(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(handler_options={"threshold": 0.99})
     daemon.handler(shown("handlers.md", "python"))
     daemon.start()
-    with Client(daemon.endpoint) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         assert client.classify("STOP it").label == "calm"
         info = client.info()
     assert (info["model"], info["labels"]) == ("loudness", ["calm", "loud"])
@@ -124,7 +124,7 @@ def test_the_model_with_its_own_vocabulary_answers(make_daemon: Callable[..., Da
         "labels": ["negative", "positive"],
     }
     reviews = [review for review in SAMPLE[1::2] if review["tone"] in ("negative", "positive")]
-    with daemon.start(), Client(daemon.endpoint) as client:
+    with daemon.start(), Client(daemon.endpoint, timeout=60) as client:
         results = client.classify([review["text"] for review in reviews])
         assert client.info()["labels"] == ["negative", "positive"]
         assert client.classify("").score == 0.5

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from tests.daemon import Daemon
 
-pytestmark = pytest.mark.skipif(os.cpu_count() == 1, reason="one core: there is no second interpreter")
+pytestmark = pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) == 1, reason="one core: there is no second interpreter"
+)
 MODEL = Path(edged.__file__).parent / "models" / "edged.tflite"
 TEXTS = [f"Number {i} is {'not ' * (i % 3 == 0)}a {'fine' if i % 2 else 'dull'} wine." for i in range(1024)]
 
@@ -31,7 +33,7 @@ def said(daemon: Daemon, event: str) -> bool:
 def flood(client: Client, daemon: Daemon, event: str) -> list[list[tuple[str, float]]]:
     """Classify until the daemon has logged the event and a little longer; the answers of each request."""
     answers, left = [], 3
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while left > 0:
         assert time.monotonic() < deadline, daemon.log
         answers.append([(found.label, found.score) for found in client.classify(TEXTS)])
@@ -54,7 +56,7 @@ def test_a_backlog_starts_it_and_answers_stay_the_same(make_daemon: Callable[...
         for _ in range(5):
             assert [(found.label, found.score) for found in client.classify(TEXTS)] == expected
     assert not said(alone, "helper")
-    assert daemon.log.count('"event":"helper"') == 2
+    daemon.says('"event":"helper"', 2)
     assert daemon.stop() == 0
 
 

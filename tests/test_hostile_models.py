@@ -45,7 +45,7 @@ def attempt(daemon: Daemon, client: Client, file: bytes) -> str:
 def test_damaged_models_never_end_the_daemon(daemon: Daemon) -> None:
     chosen = random.Random(11)
     pid = daemon.pid
-    with Client(daemon.endpoint, timeout=30) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         for size in TRUNCATED:
             assert attempt(daemon, client, MODEL[:size]), f"{size} bytes were accepted"
         # The structure lies at both ends of the file: flips there hit offsets and shapes.
@@ -80,7 +80,7 @@ def test_a_model_without_a_card_is_tried_apart_and_serves(make_daemon: Callable[
     path = daemon.folder / "mine.tflite"
     path.write_bytes(MODEL)
     daemon.settings["model"] = str(path)
-    with daemon.start(), Client(daemon.endpoint) as client:
+    with daemon.start(), Client(daemon.endpoint, timeout=60) as client:
         assert client.info()["model_path"] == str(path)
 
 
@@ -88,7 +88,7 @@ def test_try_model_from_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(MODEL)
     command = [str(BINARY), "--embed", "cpython", "--try-model", str(path)]
-    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    assert subprocess.run(command, capture_output=True, timeout=100, check=False).returncode == 0
     path.write_bytes(MODEL[:5000])
-    tried = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    tried = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert tried.returncode != 0

@@ -32,7 +32,7 @@ def some_daemon() -> Iterator[Callable[..., Daemon]]:
 
 def test_info_and_the_log_say_which_host_runs(make_daemon: Callable[..., Daemon], host: str) -> None:
     daemon = make_daemon().start()
-    with Client(daemon.endpoint) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         info = client.info()
     assert info["host"] == host
     assert info["interpreter"] == sys.executable
@@ -81,5 +81,5 @@ def test_a_handler_may_run_coroutines(make_daemon: Callable[..., Daemon]) -> Non
         "    return list(asyncio.run(scores(texts)))\n"
     )
     daemon.start()
-    with Client(daemon.endpoint) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         assert [result.score for result in client.classify(["four", "sixsix"])] == [0.04, 0.06]

@@ -26,6 +26,7 @@ PARTS = ANONYMOUS | {"model", "libraries", "binary"}
 
 ALLOCATES = """
 import time
+from pathlib import Path
 import numpy as np
 
 kept = []
@@ -38,7 +39,9 @@ def process_batch(texts):
         elif what == "objects":  # 128 bytes each, in pymalloc's largest but three classes
             kept.append([bytes(95) for _ in range((int(mib) << 20) // 128)])
         elif what == "wait":
-            time.sleep(float(mib))
+            (Path(__file__).parent / "waits").touch()
+            while not (Path(__file__).parent / "over").exists():
+                time.sleep(0.01)
     return [("positive", 1.0)] * len(texts)
 """
 
@@ -65,20 +68,26 @@ def pss_and_rss(pid: int) -> dict[str, int]:
 
 
 def at_rest(client: Client) -> dict[str, Any]:
-    """A reading of the ledger after the daemon, quiet for two seconds, gave back what it does not need."""
-    stats = reading(client)
-    while True:
+    """A reading of the ledger after the daemon, quiet for two seconds, gave back what it does not need.
+
+    It may have stood still for one of the pauses, on a machine that others use.
+    """
+    stats, calm = reading(client), 0
+    while calm < 2:
         earlier = parts(stats)
         time.sleep(2.5)
         stats = reading(client)
-        if all(abs(parts(stats)[name] - earlier[name]) < MIB // 2 for name in ANONYMOUS):
-            return stats
+        same = all(abs(parts(stats)[name] - earlier[name]) < MIB // 2 for name in ANONYMOUS)
+        calm = calm + 1 if same else 0
+    return stats
 
 
 @pytest.fixture
 def allocating(make_daemon: Callable[..., Daemon]) -> Iterator[tuple[Daemon, Client]]:
     """A daemon whose handler allocates what it is told, and its client."""
-    daemon = make_daemon(stats_interval="1s", client_bytes="64MiB", queue_bytes="128MiB")
+    daemon = make_daemon(
+        stats_interval="1s", client_bytes="64MiB", queue_bytes="128MiB", handler_timeout="200s"
+    )
     daemon.handler(ALLOCATES)
     daemon.start()
     with Client(daemon.endpoint, timeout=60) as client:
@@ -93,7 +102,7 @@ def test_parts_add_up_to_what_the_kernel_says(make_daemon: Callable[..., Daemon]
     """
     daemon = make_daemon(stats_interval="1s").start()
     earlier, later = {"Pss": 0, "Rss": 0}, {"Pss": 1, "Rss": 1}
-    with Client(daemon.endpoint) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         while any(abs(later[field] - earlier[field]) > 0.01 * later[field] for field in earlier):
             client.classify(["A fine wine."] * 10)  # at rest the model's pages are given back
             earlier = pss_and_rss(daemon.pid)
@@ -153,23 +162,26 @@ def test_queued_requests_are_found_in_gos_row(allocating: tuple[Daemon, Client])
         socket.linger = 0
         socket.sndhwm = 0
         socket.connect(daemon.endpoint)
-        socket.send(b'{"text":"wait 6"}')
-        time.sleep(0.5)
+        socket.send(b'{"text":"wait"}')
+        while not (daemon.folder / "waits").exists():
+            time.sleep(0.01)
         for _ in range(count):
             socket.send(body)
         amount = count * len(body)
         queued = 0
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while queued < 0.95 * amount and time.monotonic() < deadline:
             after = reading(client)
             queued = after["memory"]["parts"]["go"]["counted"]["queue"]
         assert queued == pytest.approx(amount, rel=0.05)
         grown = parts(after)["go"] - parts(before)["go"]
         assert grown == pytest.approx(amount, rel=0.05)
+        time.sleep(3)
+        (daemon.folder / "over").touch()
         for _ in range(count + 1):
             assert socket.poll(30_000)
             assert b"positive" in socket.recv()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while parts(reading(client))["go"] > parts(before)["go"] + amount / 4:  # a batch's buffers stay
         assert time.monotonic() < deadline, "Go's heap keeps what the queue needed"
 
@@ -177,16 +189,20 @@ def test_queued_requests_are_found_in_gos_row(allocating: tuple[Daemon, Client])
 def test_connections_are_estimated_for_zeromq(make_daemon: Callable[..., Daemon]) -> None:
     """64 clients show as ZeroMQ's share of the C heap, within 15 % of what they grow it by."""
     daemon = make_daemon(stats_interval="1s").start()
-    with Client(daemon.endpoint) as client, zmq.Context() as context, contextlib.ExitStack() as stack:
-        before = reading(client)
+    with (
+        Client(daemon.endpoint, timeout=60) as client,
+        zmq.Context() as context,
+        contextlib.ExitStack() as stack,
+    ):
+        before = at_rest(client)
         for _ in range(64):
             socket = stack.enter_context(context.socket(zmq.DEALER))
             socket.linger = 0
             socket.connect(daemon.endpoint)
             socket.send(b'{"text":"good"}')
-            assert socket.poll(10_000)
+            assert socket.poll(60_000)
             socket.recv()
-        after = reading(client)
+        after = at_rest(client)
     rows = [stats["memory"]["parts"]["c_heap"] for stats in (before, after)]
     estimated = rows[1]["estimated"]["zeromq"] - rows[0]["estimated"]["zeromq"]
     assert estimated == pytest.approx(rows[1]["pss"] - rows[0]["pss"], rel=0.15)
@@ -210,7 +226,7 @@ def test_the_report_leaves_nothing_behind() -> None:
     """Asking Python for its memory a hundred times takes none, also while the collector rests."""
     model = ROOT / "edged" / "models" / "edged.tflite"
     command = [sys.executable, "-c", COUNTS, str(model)]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, cwd=ROOT)
     assert int(printed.stdout) < 200, "it was 700 when a list held itself"
 
 
@@ -229,7 +245,7 @@ def test_numpys_lazy_parts_stay_whole_for_handlers(make_daemon: Callable[..., Da
         "    return [('positive', 0.5)] * len(texts)\n"
     )
     daemon.start()
-    with Client(daemon.endpoint) as client:
+    with Client(daemon.endpoint, timeout=60) as client:
         assert client.classify("wine").label == "positive"
 
 
@@ -238,14 +254,14 @@ def test_check_config_prints_the_budget(tmp_path: Path) -> None:
     file = tmp_path / "edged.toml"
     file.write_text('[memory]\nlimit = "64MiB"\n')
     printed = subprocess.run(
-        [BINARY, "--config", file, "--check-config"], capture_output=True, text=True, timeout=30, check=False
+        [BINARY, "--config", file, "--check-config"], capture_output=True, text=True, timeout=100, check=False
     )
     assert printed.returncode == 0, printed.stderr
     for name in ("max_message_bytes", "go_memory_limit", "queue_bytes", "recv_hwm", "worst_case"):
         assert re.search(rf"^# {name} +[1-9]\d* ", printed.stdout, re.MULTILINE), name
     file.write_text('[memory]\nlimit = "40MiB"\n')
     refused = subprocess.run(
-        [BINARY, "--config", file], capture_output=True, text=True, timeout=30, check=False
+        [BINARY, "--config", file], capture_output=True, text=True, timeout=100, check=False
     )
     assert refused.returncode == 78
     assert "memory.limit = 40 MiB" in refused.stderr
@@ -262,8 +278,8 @@ def test_statistics_are_published(make_daemon: Callable[..., Daemon]) -> None:
         socket.subscribe(b"stats")
         socket.connect(endpoint)
         documents = []
-        for _ in range(2):
-            assert socket.poll(10_000)
+        for _ in range(5):
+            assert socket.poll(60_000)
             topic, text = socket.recv_multipart()
             assert topic == b"stats"
             documents.append(json.loads(text))
@@ -278,4 +294,5 @@ def test_statistics_are_published(make_daemon: Callable[..., Daemon]) -> None:
         "python",
         "model",
     }
-    assert 0.5 < documents[1]["uptime_seconds"] - documents[0]["uptime_seconds"] < 10
+    # One may come late, and the next one on time.
+    assert documents[-1]["uptime_seconds"] - documents[0]["uptime_seconds"] > 1

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import threading
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHROMIUM = shutil.which("chromium")
-SLOW = (
-    "import time\ndef process_batch(texts):\n    time.sleep(9)\n    return [('positive', 1.0)] * len(texts)\n"
-)
+# The batch with the wine in it lasts until the test has made a file.
+SLOW = """
+import time
+from pathlib import Path
+over = Path(__file__).with_name("over")
+def process_batch(texts):
+    while "wine" in texts and not over.exists():
+        time.sleep(0.01)
+    return [("positive", 1.0)] * len(texts)
+"""
 
 
 class Http:
@@ -35,7 +43,7 @@ class Http:
     def __init__(self, daemon: Daemon) -> None:
         (self.address,) = re.findall(r'"event":"metrics","address":"([^"]+)"', daemon.log)
 
-    def get(self, path: str, timeout: float = 10) -> tuple[int, str, str]:
+    def get(self, path: str, timeout: float = 60) -> tuple[int, str, str]:
         """Status, content type and body."""
         connection = http.client.HTTPConnection(self.address, timeout=timeout)
         try:
@@ -68,7 +76,7 @@ def wait_for_ledger(client: Client) -> None:
 
 def test_prometheus_reads_the_metrics(served: Daemon) -> None:
     """Names, types and units are by the conventions, and the numbers are those of what was sent."""
-    with Client(served.endpoint) as client:
+    with Client(served.endpoint, timeout=60) as client:
         client.classify(["A fine wine."] * 7)
         wait_for_ledger(client)
     status, kind, text = Http(served).get("/metrics")
@@ -106,7 +114,7 @@ def test_prometheus_reads_the_metrics(served: Daemon) -> None:
 
 def test_metrics_and_stats_agree(served: Daemon) -> None:
     """/stats is the document that the stats request returns."""
-    with Client(served.endpoint) as client:
+    with Client(served.endpoint, timeout=60) as client:
         client.classify("wine")
         wait_for_ledger(client)
         asked = client.stats()
@@ -116,24 +124,26 @@ def test_metrics_and_stats_agree(served: Daemon) -> None:
 
 
 def test_health_and_readiness_never_wait_for_a_batch(make_daemon: Callable[..., Daemon]) -> None:
-    """While the handler sleeps, both answer at once; in the drain the daemon is alive, not ready."""
-    daemon = make_daemon(drain_timeout="60s", **{"metrics.listen": "localhost:0"})
+    """While a batch lasts, both answer; in the drain the daemon is alive, not ready."""
+    lasting = {"handler_timeout": "200s", "drain_timeout": "200s"}
+    daemon = make_daemon(**lasting, **{"metrics.listen": "localhost:0"})
     daemon.handler(SLOW)
     daemon.start()
     web = Http(daemon)
-    with Client(daemon.endpoint, timeout=60) as client:
+    with Client(daemon.endpoint, timeout=100) as client:
         slow = threading.Thread(target=client.classify, args=("wine",))
         slow.start()
-        while json.loads(web.get("/stats", timeout=5)[2])["counters"]["admitted"] == 0:
+        while json.loads(web.get("/stats")[2])["counters"]["admitted"] == 0:
             pass  # a request that the drain overtakes would never be answered
         for path in ("/healthz", "/readyz", "/metrics", "/stats"):
-            assert web.get(path, timeout=5)[0] == 200, path
-        assert slow.is_alive(), "the batch ended too soon for this test to mean anything"
+            assert web.get(path)[0] == 200, path
         daemon.signal(signal.SIGTERM)
-        while (answer := web.get("/readyz", timeout=5))[0] == 200:
+        while (answer := web.get("/readyz"))[0] == 200:
             pass
         assert answer[2] == "the daemon is draining\n"
-        assert web.get("/healthz", timeout=5)[0] == 200
+        assert web.get("/healthz")[0] == 200
+        assert slow.is_alive(), "the batch has ended by itself"
+        (daemon.folder / "over").touch()
         slow.join()
     assert daemon.wait() == 0
 
@@ -141,9 +151,10 @@ def test_health_and_readiness_never_wait_for_a_batch(make_daemon: Callable[..., 
 def test_nothing_listens_unless_asked(daemon: Daemon) -> None:
     """Off by default: no line in the log, no TCP socket of the daemon's."""
     assert '"event":"metrics"' not in daemon.log
-    sockets = {
-        Path(f"/proc/{daemon.pid}/fd/{fd.name}").readlink() for fd in Path(f"/proc/{daemon.pid}/fd").iterdir()
-    }
+    sockets = set()
+    for descriptor in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile: a file of /proc that the daemon read
+            sockets.add(descriptor.readlink())
     inodes = {match[1] for path in sockets if (match := re.fullmatch(r"socket:\[(\d+)\]", str(path)))}
     listening = {line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]}
     assert not inodes & listening
@@ -160,7 +171,7 @@ def test_a_taken_address_is_an_error_for_people(served: Daemon, make_daemon: Cal
 
 def test_the_dashboard_asks_for_metrics_that_exist(served: Daemon) -> None:
     """Every metric in the Grafana dashboard is one the daemon serves."""
-    with Client(served.endpoint) as client:
+    with Client(served.endpoint, timeout=60) as client:
         client.classify("wine")
         wait_for_ledger(client)
     served_names = {
@@ -181,7 +192,7 @@ def busy(served: Daemon) -> Iterator[Daemon]:
     stop = threading.Event()
 
     def classify() -> None:
-        with Client(served.endpoint) as client:
+        with Client(served.endpoint, timeout=60) as client:
             while not stop.is_set():
                 client.classify(["A fine wine with bright cherry."] * 5)
 
@@ -238,8 +249,12 @@ def pixels(png: bytes) -> list[list[tuple[int, ...]]]:
 def test_the_page_shows_live_memory_on_a_phone(busy: Daemon, tmp_path: Path) -> None:
     """In headless Chromium, 390 pixels wide: numbers arrive, the bar has its colours, nothing sticks out."""
     url = f"http://{Http(busy).address}/"
-    dom = browser(tmp_path / "profile", "--dump-dom", url)
-    shown = dict(re.findall(r'id="(\w+)"[^>]*>([^<]*)<', dom))
+    shown = {"rate": "–"}
+    while (
+        shown["rate"] == "–"
+    ):  # the browser's eight seconds may hold one reading on a busy machine: two make a rate
+        dom = browser(tmp_path / "profile", "--dump-dom", url)
+        shown = dict(re.findall(r'id="(\w+)"[^>]*>([^<]*)<', dom))
     assert shown["state"] == "serving"
     assert re.fullmatch(r"[\d.]+ MiB", shown["pss"])
     assert re.fullmatch(r"[\d.]+k?", shown["rate"])

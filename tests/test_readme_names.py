@@ -71,9 +71,9 @@ def test_the_daemon_starts_as_readme_says() -> None:
         command = re.sub(r"ipc://\S+", endpoint, line).split()
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as daemon:
             try:
-                with Client(endpoint, timeout=30) as client:
+                with Client(endpoint, timeout=100) as client:
                     assert client.classify("Simply delicious.").label == "positive"
             finally:
                 daemon.send_signal(signal.SIGTERM)
-                _, log = daemon.communicate(timeout=30)
+                _, log = daemon.communicate(timeout=100)
     assert daemon.returncode == 0, log

@@ -70,13 +70,13 @@ def clients(daemon: Daemon, number: int) -> Iterator[None]:
 def at_rest(pid: int) -> int:
     """The least PSS in the seconds in which the daemon gives back what a burst needed, in bytes."""
     least = pss(pid)
-    for _ in range(30):
+    for _ in range(50):
         time.sleep(0.2)
         least = min(least, pss(pid))
     return least
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_200_reloads_under_32_clients_lose_nothing(daemon: Daemon) -> None:
     sizes = {}
     with Client(daemon.endpoint, timeout=60) as client:
@@ -105,7 +105,7 @@ def test_reload_takes_a_new_handler_and_new_settings(make_daemon: Callable[..., 
         assert outcome.returncode == 0, outcome.stderr
         assert "second.py" in outcome.stdout
         assert "not taken over until a restart: send_hwm" in outcome.stdout
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while client.classify("x").label != "second":
             assert time.monotonic() < deadline
         assert client.info()["model"] == "second.py"

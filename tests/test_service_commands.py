@@ -48,7 +48,7 @@ def test_what_a_handler_logs_reaches_stderr_with_its_level(make_daemon: Callable
         "    logging.getLogger('shop').warning('stock is low')\n"
         "    return [('ok', 1.0) for _ in texts]\n"
     )
-    with daemon.start(), Client(daemon.endpoint) as client:
+    with daemon.start(), Client(daemon.endpoint, timeout=60) as client:
         client.classify("x")
         assert daemon.stop() == 0
         assert "WARNING shop: stock is low" in daemon.log
@@ -60,7 +60,7 @@ def test_a_handler_may_configure_logging_itself(make_daemon: Callable[..., Daemo
         "import logging\nlogging.basicConfig(format='mine: %(message)s')\n\ndef process_batch(texts):\n"
         "    logging.error('no stock')\n    return [('ok', 1.0) for _ in texts]\n"
     )
-    with daemon.start(), Client(daemon.endpoint) as client:
+    with daemon.start(), Client(daemon.endpoint, timeout=60) as client:
         client.classify("x")
         assert daemon.stop() == 0
         assert "mine: no stock" in daemon.log

@@ -34,7 +34,7 @@ def test_removal_stops_all_and_purge_leaves_nothing(machine: Machine) -> None:
     stop, answers = threading.Event(), []
 
     def ask() -> None:
-        with Client(machine.socket, timeout=0.2, retries=0) as client:
+        with Client(machine.socket, timeout=1, retries=0) as client:
             while not stop.is_set():
                 with suppress(errors.EdgedError):
                     answers.append(client.classify("Bright cherry, long finish."))

@@ -56,7 +56,7 @@ def test_the_limits_are_those_of_the_code(shared_daemon: Daemon) -> None:
     assert f"1 to {protocol.MAX_DEADLINE_MS}" in PAGE
     assert f"at most {protocol.MAX_ID_BYTES} bytes as written" in PAGE
     assert f"nested at most {protocol.MAX_NESTING} deep" in PAGE
-    with Client(shared_daemon.endpoint) as client:
+    with Client(shared_daemon.endpoint, timeout=60) as client:
         limits = client.info()["limits"]
     for name in ("max_reviews", "max_review_bytes"):
         assert f"`{name}`, by default {limits[name]} " in section("Limits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import struct
 import subprocess
@@ -26,6 +27,9 @@ class Clock:
         self._step = folder / "clock.step"
         self._step.write_bytes(bytes(8))
         self.env: Mapping[str, str] = {"LD_PRELOAD": str(library), "CLOCK_STEP": str(self._step)}
+        tried = subprocess.run(["true"], env={**os.environ, **self.env}, capture_output=True, check=False)
+        if tried.returncode:  # kernels from 6.16 on may keep the vDSO from being changed
+            pytest.skip(f"no clock of a process's own here: {tried.stderr.decode().strip()}")
 
     def set(self, seconds: int) -> None:
         """Set it so far ahead of the machine's clock, or, where it is negative, behind."""

@@ -7,7 +7,7 @@ import os
 import pytest
 
 LONG = os.environ.get("EDGED_FAULTS") == "long"
-PATIENCE = pytest.mark.timeout(3600 if LONG else 300)
+PATIENCE = pytest.mark.timeout(3600 if LONG else 600)
 
 
 def rounds(short: int, long: int) -> range:

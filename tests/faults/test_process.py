@@ -54,6 +54,7 @@ def test_sigterm_drain(echo: Daemon, under_load: Loader) -> None:
         for done in rounds(5, 200):
             echo.signal(signal.SIGTERM)
             supervisor.ended(done + 1)
+            echo.says('"event":"ready"', done + 2)  # one that only begins would just end
             load.progress()
     assert set(supervisor.codes) == {0}
 
@@ -107,7 +108,7 @@ def test_slow_handler(echo: Daemon, under_load: Loader) -> None:
 @pytest.mark.parametrize("way", ["os._exit(3)", "ctypes.string_at(0)", "time.sleep(600)"])
 def test_crashing_handler(echo: Daemon, way: str, under_load: Loader) -> None:
     """It ends once in a while, in each of the ways a handler can take the process along."""
-    echo.settings["handler_timeout"] = "1s"
+    echo.settings["handler_timeout"] = "2s"
     Path(echo.settings["handler"]).write_text(
         "import ctypes, os, random, time\n"
         "born = time.monotonic()\n"

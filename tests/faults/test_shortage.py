@@ -80,7 +80,8 @@ def test_file_descriptors_exhausted(echo: Daemon, under_load: Loader) -> None:
     with Supervisor(echo) as supervisor, under_load(echo.endpoint) as load:
         for _ in rounds(2, 20):
             used = len(list(Path(f"/proc/{echo.pid}/fd").iterdir()))
-            resource.prlimit(echo.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
+            _, most = resource.prlimit(echo.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(echo.pid, resource.RLIMIT_NOFILE, (used + 10, most))
             with ExitStack() as stack:
                 for _ in range(50):
                     greedy = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -100,7 +101,7 @@ def test_queue_full(make_daemon: Callable[..., Daemon], under_load: Loader) -> N
     )
     daemon.handler(ECHO)
     with daemon.start(), under_load(daemon.endpoint, clients=32) as load:
-        load.progress(1000 if not LONG else 100_000, timeout=600)
+        load.progress(1000 if not LONG else 100_000, timeout=250 if not LONG else 600)
 
 
 GREEDY = """
