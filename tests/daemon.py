@@ -65,7 +65,10 @@ class Daemon:
         self.endpoint = f"ipc://{self.folder}/s"
         self.settings: dict[str, Any] = {"endpoints": [self.endpoint], "embed": host, "log_format": "json"}
         self.settings |= settings
-        self.env = {key: value for key, value in os.environ.items() if not key.startswith("EDGED_")}
+        kept = {"EDGED_METACALL_LIB"}  # as `has_metacall` heeds it
+        self.env = {
+            key: value for key, value in os.environ.items() if not key.startswith("EDGED_") or key in kept
+        }
         self.env |= {"EDGED_PYTHON": sys.executable} | dict(env or {})
         self.prefix: list[str] = []  # a program that runs it, with arguments
         self.log_path = self.folder / "log"

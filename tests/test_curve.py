@@ -38,8 +38,12 @@ class Keys:
         assert self("new", name, "--folder", str(self.folder)) == 0
         return self.folder / f"{name}.key_secret"
 
-    def allow(self, name: str) -> None:
+    def allow(self, name: str, daemon: Daemon | None = None) -> None:
+        """Allow a client; a daemon that runs is waited for until it knows."""
+        seen = daemon.log.count('"event":"key_allowed"') if daemon else 0
         assert self("allow", str(self.folder / f"{name}.key")) == 0
+        if daemon:
+            daemon.says('"event":"key_allowed"', seen + 1)
 
     @property
     def server(self) -> Path:
@@ -82,7 +86,7 @@ def happens(client: Client) -> type[errors.EdgedError] | None:
 
 def test_allow_serve_revoke_allow(guarded: Daemon, keys: Keys, endpoint: str) -> None:
     secret = keys.new("till")
-    keys.allow("till")
+    keys.allow("till", guarded)
     with Client(endpoint, timeout=60, server_key=keys.server, client_key=secret) as client:
         assert client.classify("A wonderful wine.").label == "positive"
         assert keys("revoke", "till") == 0
@@ -142,7 +146,7 @@ def test_the_unix_socket_needs_no_key(guarded: Daemon) -> None:
 
 def test_no_secret_is_ever_logged(guarded: Daemon, keys: Keys, endpoint: str) -> None:
     secret = keys.new("till")
-    keys.allow("till")
+    keys.allow("till", guarded)
     with Client(endpoint, timeout=60, server_key=keys.server, client_key=secret) as client:
         client.classify("good")
     for path in (keys.secret, secret):
