@@ -54,13 +54,22 @@ def test_growth_is_told_from_noise(
 
 def test_a_verdict_in_doubt() -> None:
     """Near the bound, a long run is judged by its slope and a short one is not."""
-    assert soak.verdict(soak.Fit(0.12, 0.05), 2.4) == (
-        "none: so short a run can't tell, `make soak` can",
-        False,
-    )
-    assert soak.verdict(soak.Fit(0.12, 0.05), 10) == ("it grows", True)
-    assert soak.verdict(soak.Fit(0.08, 0.05), 10) == ("no growth", False)
-    assert soak.verdict(soak.Fit(0.30, 0.05), 2.4) == ("it grows", True)
+    none = ("none: so short a run can't tell, `make soak` can", False)
+    assert soak.verdict(soak.Fit(0.12, 0.05), 2.4, steadily=True) == none
+    assert soak.verdict(soak.Fit(0.12, 0.05), 10, steadily=True) == ("it grows", True)
+    assert soak.verdict(soak.Fit(0.08, 0.05), 10, steadily=True) == ("no growth", False)
+    assert soak.verdict(soak.Fit(0.30, 0.05), 2.4, steadily=True) == ("it grows", True)
+    assert soak.verdict(soak.Fit(0.30, 0.05), 2.4, steadily=False) == none
+    assert soak.verdict(soak.Fit(0.30, 0.05), 10, steadily=False) == ("it grows", True)
+
+
+@pytest.mark.parametrize(("rise", "grown"), [("step", False), ("leak", True)])
+def test_a_short_run_that_took_one_step_has_not_grown(tmp_path: Path, rise: str, grown: bool) -> None:
+    """0.4 MB at once are the heap's unevenness, the same little by little are a leak."""
+    path = tmp_path / "soak.tsv"
+    heights = [400_000 * (i > 17) if rise == "step" else 25_000 * i for i in range(1, 25)]
+    path.write_text("".join(f"{i}00000\t{17_000_000 + more}\n" for i, more in enumerate(heights, 1)))
+    assert soak.main(path) == int(grown)
 
 
 def test_a_passed_bound_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

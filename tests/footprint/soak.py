@@ -37,13 +37,20 @@ def fit(points: list[tuple[float, float]]) -> Fit:
     return Fit(slope, math.sqrt(rest / (n - 2) / spread))
 
 
-def verdict(line: Fit, millions: float) -> tuple[str, bool]:
+def steady(points: list[tuple[float, float]]) -> bool:
+    """Whether both halves grow: a heap that takes one step has readings near a line too, and is no leak."""
+    middle = len(points) // 2
+    return all(fit(half).slope > MOST_SLOPE for half in (points[:middle], points[middle:]) if len(half) > 2)
+
+
+def verdict(line: Fit, millions: float, *, steadily: bool) -> tuple[str, bool]:
     """The verdict in words, and whether it is a failure.
 
     Two standard errors (about 95 %) on one side of the bound decide. Between, a run of `LONG` million reviews
-    or more is judged by its slope; a shorter one can't tell, and fails nobody.
+    or more is judged by its slope; a shorter one can't tell, nor can it where it does not grow steadily, and
+    fails nobody.
     """
-    if line.slope - 2 * line.error > MOST_SLOPE:
+    if line.slope - 2 * line.error > MOST_SLOPE and (steadily or millions >= LONG):
         return "it grows", True
     if line.slope + 2 * line.error <= MOST_SLOPE:
         return "no growth", False
@@ -99,7 +106,7 @@ def main(path: Path) -> int:
     )
     for name, slope in by_part(path.with_suffix(".jsonl")):
         print(f"  {name:10} {slope:+.3f}")
-    words, failed = verdict(line, points[-1][0])
+    words, failed = verdict(line, points[-1][0], steadily=steady(settled))
     print(f"verdict: {words}")
     return int(failed)
 
