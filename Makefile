@@ -106,7 +106,7 @@ QEMU := $(EMULATION) qemu-system-arm qemu-system-x86 ipxe-qemu cpio kmod e2fspro
 board: build cross ## Test the packages on emulated boards: build/board; BOARDS="arm64 armhf" for some
 	@bootstrap/debian debhelper scdoc $(QEMU)
 	@mkdir -p build/board
-	@EDGED_BOARD="$(BOARDS)" python -m pytest tests/board -n logical --maxprocesses $(words $(BOARDS)) \
+	@EDGED_BOARD="$(BOARDS)" python -m pytest tests/board -n $(words $(BOARDS)) \
 		--durations=12 --junitxml=build/board/report.xml
 
 emulated: build cross ## Test what was built for ARM through qemu-user, the fast form of board
