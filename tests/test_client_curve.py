@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 
 from edged import AsyncClient, Client, errors
+from edged.connection import SILENT_FAILURES
 from tests.daemon import free_port
 from tests.scripted import scripted
 
@@ -105,6 +108,32 @@ def test_keys_where_no_curve_is_spoken(endpoint: str) -> None:
     with scripted(endpoint), Client(endpoint, timeout=60, server_key=SERVER[0]) as client:
         with pytest.raises(errors.HandshakeError, match="does not use CURVE"):
             client.classify("a")
+
+
+def test_a_restart_that_hangs_up_is_no_wrong_server_key(endpoint: str) -> None:
+    # ZMTP 3.0's greeting of a server with CURVE (https://rfc.zeromq.org/spec/23/).
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + b"\x01" + bytes(31)
+    answered = threading.Event()
+
+    def restart() -> None:
+        host, _, port = endpoint.removeprefix("tcp://").partition(":")
+        with socket.create_server((host, int(port))) as listener:
+            for _ in range(4 * SILENT_FAILURES):
+                with listener.accept()[0] as peer:
+                    peer.sendall(greeting)
+        with scripted(endpoint, **curve_options()):
+            answered.wait(60)
+
+    with Client(endpoint, timeout=60, server_key=SERVER[0], client_key=CLIENT) as client:
+        with scripted(endpoint, **curve_options()):
+            assert client.classify("a").label == "positive"
+        restarting = threading.Thread(target=restart)
+        restarting.start()
+        try:
+            assert client.classify("a").label == "positive"
+        finally:
+            answered.set()
+            restarting.join()
 
 
 def test_nobody_there_is_no_answer(endpoint: str) -> None:
