@@ -13,6 +13,11 @@ daemon=
 . "$(dirname "$0")/private.sh"
 MOST_SHARED=$((2500 * 1024))
 
+# The bounds are of two cores, or of one: Go and the C library take memory for each that there is.
+cores=$(for range in $(sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status | tr , ' '); do
+	seq "${range%-*}" "${range#*-}"
+done | sed -n 1,2p | paste -sd,)
+
 end() {
 	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
 	rm -rf "$socket"
@@ -21,7 +26,7 @@ trap end EXIT
 
 start() {
 	rm -f "$socket/s"
-	"$binary" --embed "$host" ${libpython:+--libpython "$libpython"} --endpoints "ipc://$socket/s" --log-format json --stats-interval 1s 2>"$folder/$host.log" &
+	taskset -c "$cores" "$binary" --embed "$host" ${libpython:+--libpython "$libpython"} --endpoints "ipc://$socket/s" --log-format json --stats-interval 1s 2>"$folder/$host.log" &
 	daemon=$!
 }
 
@@ -54,13 +59,14 @@ reading() {
 		}' "/proc/$daemon/smaps_rollup"
 }
 
-# at_rest NAME: the least of ten readings, a second each: after two seconds of quiet, by its own clock, the daemon gives back
-# what it needed, and the machine may stand still meanwhile.
+# at_rest NAME: the least of ten readings, a second each, from the fourth second on: after two seconds of quiet, by its own
+# clock, the daemon gives back what it needed, and the machine may stand still meanwhile.
 at_rest() {
+	sleep 3
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		sleep 1
 		reading "$1"
-	done | sort -n -k 2 | head -1
+	done | sort -n -k 2 | sed -n 1p
 }
 
 rm -f "$folder/$host".*
