@@ -137,14 +137,17 @@ def report(cases: Sequence[Case]) -> dict[str, Any]:
     return {"domains": domains, "mean": mean, "all": asdict(scores(cases))}
 
 
+def debiased_root(square: float) -> str:
+    """The root of a mean of `debiased_error`, percent, for people; that has none where it is below zero."""
+    return f"{100 * math.sqrt(square):.2f}" if square > 0 else f"0 (mean square {1e4 * square:.2f})"
+
+
 def calibration(mean: Mapping[str, float]) -> str:
     """The estimates of the calibration error, of the mean of a report, as a line for people; in percent."""
-    root = math.copysign(math.sqrt(abs(mean["calibration_square"])), mean["calibration_square"])
-    debiased = f"{100 * root:.1f}" if root > 0 else f"0 (mean square {1e4 * mean['calibration_square']:.2f})"
     return (
         f"calibration error: {100 * mean['ece']:.1f} in {BINS} bins of equal width, "
         f"{100 * mean['ece_equal_mass']:.1f} in {EQUAL_BINS} of equally many reviews, "
-        f"{debiased} as root mean square less what chance adds"
+        f"{debiased_root(mean['calibration_square'])} as root mean square less what chance adds"
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import edged
-from edged.embedded.model import Model, ModelError, _logistic, description
+from edged.embedded.model import Model, ModelError, Negated, _logistic, description
 from edged.features import Extractor, Rows
 from edged.modelfile import ModelFileError, read_metadata
+from edged.tokens import NEGATIONS
 
 SHIPPED = Path(edged.__file__).parent / "models/edged.tflite"
 
@@ -100,17 +101,42 @@ def test_extreme_logits_do_not_overflow() -> None:
 
 
 def test_the_cascade_reads_deep_where_it_says(model: Model, extract: Extractor) -> None:
-    rows = extract(
-        ["An excellent film, moving and funny.", "It could have been better.", "The plot is not dull."]
+    long = (
+        "The food was superb and the staff were lovely, I never had a better evening in my life, thank you!"
     )
+    texts = ["An excellent film, moving and funny.", "It could have been better.", "Not bad at all.", long]
+    rows = extract(texts)
     off, full = Model(SHIPPED, cascade="off"), Model(SHIPPED, cascade="full")
     wide, both, auto = predict(off, rows), predict(full, rows), predict(model, rows)
     logits = model.parts.wide_logits(rows.wide_offsets, rows.wide)
     band = model.description["cascade"]
-    for i, logit in enumerate(logits):
-        inside = band["low"] <= logit <= band["high"]
-        assert auto[i] == pytest.approx(both[i] if inside else wide[i], abs=1e-6)
+    read = [band["low"] <= logit <= band["high"] for logit in logits]
+    assert read == [False, True, False, False]
+    read[2] = True  # short and negated
+    for i in range(4):
+        assert auto[i] == pytest.approx(both[i] if read[i] else wide[i], abs=1e-6)
+        assert predict(model, extract([texts[i]])) == pytest.approx([auto[i]], abs=1e-6)
         assert both[i] != wide[i]
+
+
+def test_negations_that_the_model_names_are_the_features_own(model: Model, extract: Extractor) -> None:
+    known = {int(word) for word in extract(sorted(NEGATIONS)).words} - {1}
+    assert set(model.description["cascade"]["negated"]["ids"]) == known
+    assert len(known) >= 10
+
+
+def test_short_reviews_with_a_negation_are_found_alone_and_in_batches() -> None:
+    rng = np.random.default_rng(1)
+    negated = Negated(most_words=4, ids=[3, 9])
+    for _ in range(50):
+        sizes = rng.integers(0, 8, rng.integers(1, 20))
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.uint32)
+        words = rng.integers(0, 14, offsets[-1]).astype(np.int32)  # ids below, between and above the two
+        reviews = [words[start:end] for start, end in zip(offsets, offsets[1:])]
+        expected = [len(review) <= 4 and bool({3, 9} & set(review.tolist())) for review in reviews]
+        assert negated(offsets, words).tolist() == expected
+        assert [negated.one(review) for review in reviews] == expected
+    assert not Negated()(offsets, words).any()  # a model that does not ask for it
 
 
 def test_an_unknown_cascade() -> None:

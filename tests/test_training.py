@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edged.errors import DataError
+from edged.training import denials
 from edged.training.data import Reviews, domain_weights, read_folder
 from edged.training.tables import comparison, interval, resampled
 
@@ -79,7 +80,7 @@ def test_the_cascade_and_its_bands() -> None:
     both = ((2 * label - 1) * 2 + rng.normal(0, 1.5, 4000)).astype(np.float32)
     wide = (both + rng.normal(0, 1.5, 4000)).astype(np.float32)
     domains = np.array(["a"] * 4000)
-    curve = calibrate.cascade_curve(wide, both, label, domains)
+    curve = calibrate.cascade_curve(wide, both, np.zeros(4000, bool), label, domains)
     assert curve[0].accuracy < curve[-1].accuracy
     chosen = calibrate.knee(curve)
     assert 0 < chosen.share < 1
@@ -102,11 +103,46 @@ def test_a_calibration_is_judged_on_reviews_it_was_not_fitted_on() -> None:
     label = (rng.random(6000) < 1 / (1 + np.exp(-truth))).astype(np.float32)
     no, one = np.zeros(6000, np.float32), np.ones(6000, np.float32)
     logits = calibrate.Logits(2 * truth, one[:, None], no, no)
-    found = calibrate.cross_fitted(logits, 0.5, label, one)
+    band = calibrate.Band(0.5, no > 0)
+    found = calibrate.cross_fitted(logits, band, label, one)
     assert found == pytest.approx(1 / (1 + np.exp(-truth)), abs=0.08)
     shuffled = rng.permutation(label)  # nothing to learn: it must not know the labels
-    found = calibrate.cross_fitted(logits, 0.5, shuffled, one)
+    found = calibrate.cross_fitted(logits, band, shuffled, one)
     assert abs(np.corrcoef(found, shuffled)[0, 1]) < 0.05
+
+
+def test_the_deep_part_reads_what_it_always_reads() -> None:
+    pytest.importorskip("scipy", reason="needs the extra train: make train-test")
+    from edged.training import calibrate
+
+    wide, both = np.array([-3, -0.1, 2, 4], np.float32), np.array([1, 1, -1, 4], np.float32)
+    always = np.array([True, False, False, False])
+    assert calibrate.Band(0.5, always).logits(wide, both).tolist() == [1, 1, 2, 4]
+    label = np.array([1, 1, 1, 1], np.float32)
+    curve = calibrate.cascade_curve(wide, both, always, label, np.array(["a"] * 4))
+    assert (curve[0].share, curve[0].accuracy) == (0.25, 75)  # no less than those, whatever the band
+    assert (curve[-1].share, curve[-1].accuracy) == (1, 75)
+    assert max(step.accuracy for step in curve) == 100
+
+
+def test_a_denied_opinion_is_its_contrary() -> None:
+    reviews = Reviews()
+    for thing in "soup room film phone hotel cake song wine".split():
+        for word, label in (("bland", 0.0), ("drab", 0.0), ("lovely", 1.0), ("superb", 1.0)):
+            reviews.extend(
+                Reviews([f"The {thing} was {word}.", f"Really {word}!"], [label] * 2, ["food"] * 2)
+            )
+    reviews.extend(Reviews(["The tea was not bland.", "The tea was fun."], [1.0, 0.5], ["food"] * 2))
+    made = denials.sentences(reviews)
+    assert len(made.texts) > 40
+    assert made == denials.sentences(reviews)
+    assert set(made.domains) == {denials.DOMAIN}
+    for text, label in zip(made.texts, made.labels):
+        words = set(text.split())
+        assert "was" in words
+        assert "tea" not in words  # of reviews with a negation, or without a label, nothing is known
+        assert (label > 0.5) == (bool(words & {"not", "never"}) == bool(words & {"bland", "drab"}))
+    assert denials.sentences(Reviews()).texts == []
 
 
 GOOD, BAD = "good great lovely superb tasty".split(), "bad awful dreadful poor bland".split()

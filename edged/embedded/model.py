@@ -89,8 +89,9 @@ class Model:
     `tensor_bytes` estimates what its tensors take besides the mapped weights.
 
     `cascade` says which reviews the deep part reads: "auto" those of which the
-    wide part is unsure (the description's band of logits), "full" all, "off"
-    none. The logits of both parts are added.
+    wide part is unsure (the description's band of logits) and, if the
+    description says so, short ones with a negation; "full" all, "off" none.
+    The logits of both parts are added.
 
     Not thread-safe.
     """
@@ -108,6 +109,7 @@ class Model:
             self._deep_calibration = _calibration(self.description["calibration"]["deep"])
             band = self.description["cascade"]
             self._low, self._high = float(band["low"]), float(band["high"])
+            self._negated = Negated(**band.get("negated", {}))
         self.tensor_bytes = self.parts.tensor_bytes(self.description)
 
     def predict(self, wide_offsets: Offsets, wide: Ids, word_offsets: Offsets, words: Ids) -> Floats:
@@ -119,12 +121,14 @@ class Model:
         if len(logits) == 1:  # a call of numpy costs a sixth of the wide part
             return np.array([self._one(float(logits[0]), words)], np.float32)
         probabilities: Floats = _logistic(logits, self._calibration)
-        for i in self._unsure(logits, word_offsets):
+        for i in self.unsure(logits, word_offsets, words):
             probabilities[i] = self._both(float(logits[i]), words[word_offsets[i] : word_offsets[i + 1]])
         return probabilities
 
     def _one(self, logit: float, words: Ids) -> float:
-        unsure = self.cascade == "full" or (self.cascade == "auto" and self._low <= logit <= self._high)
+        unsure = self.cascade == "full" or (
+            self.cascade == "auto" and (self._low <= logit <= self._high or self._negated.one(words))
+        )
         if unsure and len(words) > 0:
             return self._both(logit, words)
         return _logistic(logit, self._calibration, math.tanh)  # type: ignore[no-any-return]
@@ -133,15 +137,42 @@ class Model:
         total = logit + float(self.parts.deep_logit(words))
         return _logistic(total, self._deep_calibration, math.tanh)  # type: ignore[no-any-return]
 
-    def _unsure(self, logits: Floats, word_offsets: Offsets) -> list[int]:
+    def unsure(self, logits: Floats, word_offsets: Offsets, words: Ids) -> list[int]:
         """The reviews that the deep part should read: it can say nothing of those without words."""
         if self.cascade == "off":
             return []
         inside = word_offsets[1:] > word_offsets[:-1]
         if self.cascade == "auto":
-            inside &= (logits >= self._low) & (logits <= self._high)
+            unsure = (logits >= self._low) & (logits <= self._high)
+            inside &= unsure | self._negated(word_offsets, words)
         found: list[int] = inside.nonzero()[0].tolist()
         return found
+
+
+class Negated:
+    """Which reviews have at most `most_words` words, one of them a negation: with an id among `ids`.
+
+    Of those the wide part is often sure and wrong: a sum of n-grams cannot turn a word that it has not seen
+    negated. Without `ids`, as in models of before, none.
+    """
+
+    def __init__(self, most_words: int = 0, ids: Iterable[int] = ()) -> None:
+        self._most, self._ids = most_words, frozenset(ids)
+        self._is = np.zeros(max(self._ids, default=0) + 2, bool)  # the last stands for all greater ids
+        self._is[list(self._ids)] = True
+
+    def one(self, words: Ids) -> bool:
+        """Whether the review with these words is one of them."""
+        return len(words) <= self._most and not self._ids.isdisjoint(words.tolist())
+
+    def __call__(self, offsets: Offsets, words: Ids) -> npt.NDArray[np.bool_]:
+        """The same of n reviews, bool[n]."""
+        short = offsets[1:] - offsets[:-1] <= self._most
+        found = np.zeros(len(short), bool)
+        if short.any():
+            at = self._is.take(words, mode="clip").nonzero()[0]
+            found[offsets.searchsorted(at, side="right") - 1] = True
+        return found & short
 
 
 class Parts:

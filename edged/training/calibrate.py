@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from edged.evaluation import BINS
+from edged.training.data import domain_weights
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -72,6 +73,25 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Platt:
+    """What makes log-odds of the logits of the wide part alone, and of both parts."""
+
+    alone: Floats  # scale and bias
+    both: Floats  # scale of the wide part, scale of the deep part, bias
+
+    @classmethod
+    def fitted(cls, wide: Floats, deep: Floats, labels: Floats, weights: Floats) -> Platt:
+        """On these reviews."""
+        return cls(
+            platt(wide[:, None], labels, weights), platt(np.column_stack([wide, deep]), labels, weights)
+        )
+
+    def __call__(self, wide: Floats, deep: Floats) -> tuple[Floats, Floats]:
+        """Log-odds by the wide part alone, and by both parts."""
+        return wide * self.alone[0] + self.alone[1], wide * self.both[0] + deep * self.both[1] + self.both[2]
+
+
+@dataclass(frozen=True)
 class Logits:
     """What both parts say of the validation reviews, before any calibration."""
 
@@ -80,8 +100,32 @@ class Logits:
     lengths: Floats  # n
     deep: Floats  # n
 
+    def pick(self, mask: npt.NDArray[np.bool_]) -> Logits:
+        """Of the reviews where `mask` holds."""
+        return Logits(self.wide[mask], self.gates[mask], self.lengths[mask], self.deep[mask])
 
-def cross_fitted(logits: Logits, half_width: float, labels: Floats, weights: Floats, seed: int = 0) -> Floats:
+    def trusted(self, factors: Floats) -> Floats:
+        """Logits of the wide part times what `trust` found."""
+        found: Floats = self.wide * np.maximum(
+            self.gates @ factors[:-1] + factors[-1] * self.lengths, LEAST_TRUST
+        )
+        return found
+
+
+@dataclass(frozen=True)
+class Band:
+    """Which of n reviews the deep part reads."""
+
+    half_width: float  # in calibrated logits of the wide part: those of which it is unsure
+    always: npt.NDArray[np.bool_]  # n: those that it reads in any case
+
+    def logits(self, wide: Floats, both: Floats) -> Floats:
+        """Of the cascade, from calibrated logits."""
+        found: Floats = np.where((np.abs(wide) <= self.half_width) | self.always, both, wide)
+        return found
+
+
+def cross_fitted(logits: Logits, band: Band, labels: Floats, weights: Floats, seed: int = 0) -> Floats:
     """Probabilities from a calibration that was fitted on other reviews than each: float32[n].
 
     The whole calibration is fitted anew on all folds but one and used on that one.
@@ -90,15 +134,10 @@ def cross_fitted(logits: Logits, half_width: float, labels: Floats, weights: Flo
     out = np.zeros(len(labels), np.float32)
     for i in range(FOLDS):
         own, rest = fold == i, fold != i
-        factors = trust(
-            logits.wide[rest], logits.gates[rest], logits.lengths[rest], labels[rest], weights[rest]
-        )
-        factor = np.maximum(logits.gates @ factors[:-1] + factors[-1] * logits.lengths, LEAST_TRUST)
-        columns = np.column_stack([logits.wide * factor, logits.deep])
-        alone = platt(columns[rest, :1], labels[rest], weights[rest])
-        both = platt(columns[rest], labels[rest], weights[rest])
-        wide, total = columns[:, 0] * alone[0] + alone[1], columns @ both[:2] + both[2]
-        final = np.where(np.abs(wide) <= half_width, total, wide)
+        known = logits.pick(rest)
+        factors = trust(known.wide, known.gates, known.lengths, labels[rest], weights[rest])
+        fitted = Platt.fitted(known.trusted(factors), known.deep, labels[rest], weights[rest])
+        final = band.logits(*fitted(logits.trusted(factors), logits.deep))
         out[own] = 1 / (1 + np.exp(-final[own]))
     return out
 
@@ -108,20 +147,37 @@ def mean_accuracy(right: npt.NDArray[np.bool_], domains: npt.NDArray[np.str_]) -
     return 100 * float(np.mean([right[domains == name].mean() for name in np.unique(domains)]))
 
 
-def cascade_curve(wide: Floats, both: Floats, labels: Floats, domains: npt.NDArray[np.str_]) -> list[Step]:
-    """Accuracy against the share of reviews that the deep part reads; logits are calibrated."""
+def fitted_accuracy(logits: Floats, labels: Floats, domains: npt.NDArray[np.str_]) -> float:
+    """`mean_accuracy` of a logistic regression on columns of logits, fitted with all domains alike."""
+    *scale, bias = platt(logits, labels, domain_weights(domains) ** 2)
+    return mean_accuracy((logits @ np.array(scale) + bias >= 0) == (labels == 1), domains)
+
+
+def cascade_curve(
+    wide: Floats,
+    both: Floats,
+    always: npt.NDArray[np.bool_],
+    labels: Floats,
+    domains: npt.NDArray[np.str_],
+) -> list[Step]:
+    """Accuracy against the share of reviews that the deep part reads; logits are calibrated.
+
+    It reads those where `always` holds whatever the wide part says; from then on, the least sure ones first.
+    """
     _, which, counts = np.unique(domains, return_inverse=True, return_counts=True)
     weight = 1 / counts[which]
-    order = np.argsort(np.abs(wide))
+    doubt = np.where(always, 0, np.abs(wide))
+    order = np.argsort(doubt)
     reached = np.cumsum(weight[order]) / weight.sum()
     steps = []
     for share in SHARES:
         at = min(int(np.searchsorted(reached, share)), len(order) - 1)
-        half_width = 0.0 if share == 0 else float(np.abs(wide[order[at]]))
-        unsure = np.abs(wide) <= half_width if share < 1 else np.ones(len(wide), bool)
+        half_width = 0.0 if share == 0 else float(doubt[order[at]])
+        unsure = doubt <= half_width if share < 1 else np.ones(len(wide), bool)
         logits = np.where(unsure, both, wide)
         right = (logits >= 0) == (labels == 1)
-        steps.append(Step(float(share), half_width, mean_accuracy(right, domains)))
+        read = float(weight[unsure].sum() / weight.sum())
+        steps.append(Step(read, half_width, mean_accuracy(right, domains)))
     return steps
 
 

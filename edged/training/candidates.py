@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edged.training import calibrate, deep, ngrams, wide
-from edged.training.data import domain_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +53,7 @@ def by_size(training: Training) -> list[Candidate]:
         logits = wide.Gated(weights, gated.bias, gated.groups).logits(matrix)
         accuracy = _accuracy(training, logits[:, None])
         found.append(Candidate("wide part", f"{count:,} n-grams", count * row / MB, accuracy))
-    shape, rules, network = training.recipe.shape, training.recipe.rules, training.network(training.student)
+    shape, rules, network = training.recipe.shape, training.recipe.rules, training.network(training.deep_part)
     layers = deep.layers(network)
     rest = sum(part.size for name, layer in layers.items() if name != "vectors" for part in layer)
     for count in [*(size for size in WORDS if size < shape.words), shape.words]:
@@ -77,6 +76,4 @@ def by_time(curve: Sequence[Step], cost: Cost) -> list[Candidate]:
 
 def _accuracy(training: Training, logits: Floats) -> float:
     val = training.reviews["val"]
-    label, domain = val.label, val.domain
-    *scale, bias = calibrate.platt(logits, label, domain_weights(domain) ** 2)
-    return calibrate.mean_accuracy((logits @ np.array(scale) + bias >= 0) == (label == 1), domain)
+    return calibrate.fitted_accuracy(logits, val.label, val.domain)

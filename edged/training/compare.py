@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edged.features import Extractor
 from edged.modelfile import read_metadata
-from edged.training import deep, ngrams, wide
+from edged.training import ngrams, wide
 from edged.training.negations import DOMAIN
 from edged.training.tables import comparison
 
@@ -54,9 +54,7 @@ def _shipped(training: Training, path: Path) -> dict[str, Floats]:
 def _recipes(training: Training) -> dict[str, Floats]:
     """Logits of the recipes on the validation reviews."""
     gated = training.stage("plain gated", lambda: _plain(training))
-    cnn = training.stage(
-        "deep part on val", lambda: deep.logits(training.network(training.student), training.windows("val"))
-    )
+    cnn = training.deep_logits(training.deep_part)
     return {
         "TF-IDF(1,2) + logistic regression, float": training.stage("TF-IDF", lambda: _tfidf(training)),
         "linear over 150k n-grams, float": gated["linear"],

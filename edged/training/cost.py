@@ -70,8 +70,7 @@ def measured(path: Path, texts: Sequence[str]) -> Cost:
 
 def _share(model: Model, rows: Any) -> float:
     logits = model.parts.wide_logits(rows.wide_offsets, rows.wide)
-    band = model.description["cascade"]
-    return float(np.mean((logits >= band["low"]) & (logits <= band["high"])))
+    return len(model.unsure(logits, rows.word_offsets, rows.words)) / len(logits)
 
 
 def table(cost: Cost) -> str:

@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 LENGTHS = (16, 32, 64, 128, 256)  # words, padding included: batches hold reviews of one length
 TOKENS = 12288  # of one batch, padding included
+RATE = 1.2e-3  # Adam's, at the start
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,14 @@ class Words:
             np.concatenate([self.target, other.target]),
             np.concatenate([self.weight, other.weight]),
         )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network: its weights, and the mean loss of each epoch."""
+
+    weights: list[Floats]
+    losses: list[float]
 
 
 def window(words: Words, head: int, tail: int, vocabulary: int) -> Words:
@@ -146,12 +155,18 @@ def logits(model: Any, words: Words) -> Floats:
     return out
 
 
+def probability(logits: Floats) -> Floats:
+    """The logistic function, float32[n]."""
+    found: Floats = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    return found
+
+
 def fit(
     model: Any,
     words: Words,
     *,
     epochs: int,
-    rate: float = 1.2e-3,
+    rate: float = RATE,
     unknown: float = 0.03,
     seed: int = 0,
     after: Callable[[int, float], None] | None = None,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from edged.embedded.model import Negated
 from edged.features import Extractor, mix, pack_table
-from edged.tokens import Tokenizer, Tokens
-from edged.training import calibrate, deep, graph, negations, ngrams, wide
+from edged.tokens import NEGATIONS, Tokenizer, Tokens
+from edged.training import calibrate, deep, denials, denier, graph, negations, ngrams, wide
 from edged.training.beside import Beside
 from edged.training.data import SOURCES, Reviews, domain_weights, read_folder
+from edged.training.deep import Fitted
 from edged.training.flatbuffer import join
 from edged.training.tflite import Reader
 from edged.training.vectors import word_vectors
@@ -30,14 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
 U64 = npt.NDArray[np.uint64]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained network: its weights, and the mean loss of each epoch."""
-
-    weights: list[Floats]
-    losses: list[float]
 
 
 class Training:
@@ -63,16 +56,17 @@ class Training:
 
     @cached_property
     def reviews(self) -> dict[str, Reviews]:
-        """train: labelled, soft labels and made sentences too; val: labels 0 and 1; unlabelled."""
+        """train: labelled, soft labels and made sentences too; val: labels 0 and 1; unlabelled; denials."""
         found = {split: read_folder(self.data, split) for split in ("train", "val", "unlabelled")}
         train = found["train"].labelled
+        denied = self.stage("denials", lambda: denials.sentences(train))
         if train.texts:
             train.extend(self.stage("negations", lambda: negations.sentences(train)))
         unlabelled = found["unlabelled"]
         cut = np.random.default_rng(self.recipe.seed).random(len(unlabelled.texts)) < self.recipe.in_sentences
         sentences, unlabelled = unlabelled.pick(cut).sentences, unlabelled.pick(~cut)
         unlabelled.extend(sentences)
-        return {"train": train, "val": found["val"].polar, "unlabelled": unlabelled}
+        return {"train": train, "val": found["val"].polar, "unlabelled": unlabelled, "denials": denied}
 
     @cached_property
     def decided(self) -> npt.NDArray[np.bool_]:
@@ -85,12 +79,11 @@ class Training:
     @cached_property
     def tokens(self) -> dict[str, Tokens]:
         """Tokens of each split."""
-
-        def make() -> dict[str, Tokens]:
-            tokenizer = Tokenizer(self.recipe.rules["max_tokens"])
-            return {split: tokenizer(reviews.texts) for split, reviews in self.reviews.items()}
-
-        return self.stage("tokens", make)
+        tokenizer = Tokenizer(self.recipe.rules["max_tokens"])
+        return {
+            split: self.stage(f"tokens {split}", partial(tokenizer, reviews.texts))
+            for split, reviews in self.reviews.items()
+        }
 
     @cached_property
     def weights(self) -> Floats:
@@ -176,15 +169,20 @@ class Training:
             self.words(split), rules["words_head"], rules["words_tail"], self.recipe.shape.words
         )
 
-    def _labelled(self) -> deep.Words:
+    def labelled(self) -> deep.Words:
+        """The training reviews as the deep part learns from them."""
         words = self.windows("train")
         words.target, words.weight = self.reviews["train"].label, self.weights
         return words
 
-    def _fitted(self, words: deep.Words, epochs: int, seed: int) -> Fitted:
+    def _fitted(
+        self, words: deep.Words, epochs: int, seed: int, start: Fitted | None = None, rate: float = 1.0
+    ) -> Fitted:
         deep.seed(seed)
         model = deep.network(self.recipe.shape, self.vectors, self.recipe.dropout)
-        losses = deep.fit(model, words, epochs=epochs, seed=seed)
+        if start:
+            model.set_weights(start.weights)
+        losses = deep.fit(model, words, epochs=epochs, rate=rate * deep.RATE, seed=seed)
         return Fitted(model.get_weights(), losses)
 
     def network(self, fitted: Fitted) -> Any:
@@ -198,50 +196,73 @@ class Training:
         """A network trained on the labelled reviews alone."""
         recipe = self.recipe
         return self.stage(
-            "teacher", lambda: self._fitted(self._labelled(), recipe.teacher_epochs, recipe.seed - 1)
+            "teacher", lambda: self._fitted(self.labelled(), recipe.teacher_epochs, recipe.seed - 1)
         )
 
     @cached_property
     def student(self) -> Fitted:
-        """The deep part: trained on the labelled reviews and on unlabelled ones, labelled by a teacher.
+        """A network trained on the labelled reviews and on unlabelled ones, labelled by a teacher.
 
         The teacher is the wide part and a first network together.
         """
 
         def make() -> Fitted:
-            words = self._labelled()
+            words = self.labelled()
             if self.reviews["unlabelled"].texts:
                 words = words.joined(self._taught(self.network(self.teacher)))
             return self._fitted(words, self.recipe.epochs, self.recipe.seed)
 
-        return self.stage("deep part", make)
+        return self.stage("student", make)
+
+    @cached_property
+    def denier(self) -> Fitted:
+        """The student, trained further on denied opinions."""
+        recipe = self.recipe
+        return self.stage(
+            "denier",
+            lambda: self._fitted(
+                denier.lesson(self), recipe.denier_epochs, recipe.seed + 2, self.student, recipe.denier_rate
+            ),
+        )
+
+    @cached_property
+    def deep_part(self) -> Fitted:
+        """Between the student and the denier."""
+        return self.stage("deep part", lambda: denier.mixed(self, self.student, self.denier))
+
+    def deep_logits(self, fitted: Fitted) -> Floats:
+        """Logits of the validation reviews by a network with these weights, float32[n]."""
+        return deep.logits(self.network(fitted), self.windows("val"))
 
     @property
     def losses(self) -> dict[str, list[float]]:
         """Training loss by epoch of the networks that this run trained."""
-        found = {"deep part": self.student.losses}
+        found = {"deep part": self.deep_part.losses}
         return {"teacher": self.teacher.losses, **found} if "teacher" in self.__dict__ else found
 
     def _taught(self, teacher: Any) -> deep.Words:
+        words = self.unlabelled(self.recipe.unlabelled, self.recipe.seed + 1)
+        words.target = deep.probability(words.target + deep.logits(teacher, words))
+        return words
+
+    def unlabelled(self, share: float, seed: int) -> deep.Words:
+        """Some of the unlabelled reviews; in place of targets they have the wide part's logits."""
         words, reviews = self.windows("unlabelled"), self.reviews["unlabelled"]
         words.target = self.wide_logits("unlabelled")
         of_domain = dict(zip(self.reviews["train"].domains, self.weights.tolist()))
         least = float(self.weights.min())
         weight = [of_domain.get(domain, least) for domain in reviews.domains]
         words.weight = np.array(weight, np.float32) * np.float32(self.recipe.unlabelled_weight)
-        rng = np.random.default_rng(self.recipe.seed + 1)
-        words = words.pick(rng.random(len(words)) < self.recipe.unlabelled)
-        words.target = (1 / (1 + np.exp(-words.target - deep.logits(teacher, words)))).astype(np.float32)
-        return words
+        return words.pick(np.random.default_rng(seed).random(len(words)) < share)
 
-    def tables(self, student: Fitted) -> tuple[dict[str, bytes], wide.Gated, Any]:
+    def tables(self, fitted: Fitted) -> tuple[dict[str, bytes], wide.Gated, Any]:
         """The metadata blocks of both tables, and both parts with their rows in the order of the tables."""
         gated, keys = self.gated
         grams, order = pack_table(keys, self.recipe.bucket_bits)
         ordered = wide.Gated(gated.weights[order], gated.bias, gated.groups)
         count = self.recipe.shape.words
         words, rank = pack_table(self.vocabulary[:count], self.recipe.word_bits)
-        network = self.network(student)
+        network = self.network(fitted)
         layer = network.get_layer("vectors")
         (rows,) = layer.get_weights()
         # Ranks in the file are by key; those in training by frequency.
@@ -254,7 +275,7 @@ class Training:
     def build(self) -> tuple[bytes, dict[str, Any], list[calibrate.Step]]:
         """The model file, its description, and the cascade's curve."""
         self.begin()
-        blocks, gated, layers = self.tables(self.student)
+        blocks, gated, layers = self.tables(self.deep_part)
         rules = self.recipe.rules
         extract = Extractor(rules, blocks["edged.ngrams"], blocks["edged.words"])
         val = self.reviews["val"]
@@ -268,24 +289,24 @@ class Training:
         parts = self.stage("wide graph", lambda: graph.wide_models(quantized))
         first = self.stage("deep graph", lambda: graph.deep_models(layers, samples))
         wide_logits = Reader(join(parts, {})).wide(rows)
-        deep_logits = Reader(join(first, {})).deep(rows)
-        alone = calibrate.platt(wide_logits[:, None], label, weight)
-        both = calibrate.platt(np.column_stack([wide_logits, deep_logits]), label, weight)
+        fitted = calibrate.Platt.fitted(wide_logits, Reader(join(first, {})).deep(rows), label, weight)
         # Logits are added: how much the deep part counts goes into its last layer.
-        kernel, bias = layers["logit"]
-        ratio = both[1] / both[0]
-        layers["logit"] = [kernel * ratio, bias * ratio]
+        ratio = fitted.both[1] / fitted.both[0]
+        layers["logit"] = [part * ratio for part in layers["logit"]]
         last = self.stage("deep graph, scaled", lambda: graph.deep_models(layers, samples))
         deep_logits = Reader(join(last, {})).deep(rows)
-        calibrated = wide_logits * alone[0] + alone[1]
-        total = (wide_logits + deep_logits) * both[0] + both[2]
-        curve = calibrate.cascade_curve(calibrated, total, label, domain)
+        fitted = calibrate.Platt(fitted.alone, fitted.both[[0, 0, 2]])
+        calibrated, total = fitted(wide_logits, deep_logits)
+        negated = self._negated(extract)
+        always = Negated(**negated)(rows.word_offsets, rows.words)
+        curve = calibrate.cascade_curve(calibrated, total, always, label, domain)
         step = calibrate.knee(curve)
+        band = calibrate.Band(step.half_width, always)
         logits = calibrate.Logits(*read, deep_logits)
-        self.cross_fitted = calibrate.cross_fitted(logits, step.half_width, label, weight)
-        final = np.where(np.abs(calibrated) <= step.half_width, total, calibrated)
-        low, high = calibrate.uncertain_band(1 / (1 + np.exp(-final)), label, weight)
-        edges = sorted((sign * step.half_width - float(alone[1])) / float(alone[0]) for sign in (-1, 1))
+        self.cross_fitted = calibrate.cross_fitted(logits, band, label, weight)
+        low, high = calibrate.uncertain_band(deep.probability(band.logits(calibrated, total)), label, weight)
+        scale, bias = map(float, fitted.alone)
+        edges = sorted((sign * step.half_width - bias) / scale for sign in (-1, 1))
         description = {
             "format": 1,
             "name": self.recipe.name,
@@ -294,13 +315,14 @@ class Training:
             "threshold": 0.5,
             "features": rules,
             "calibration": {
-                "wide": {"scale": float(alone[0]), "bias": float(alone[1])},
-                "deep": {"scale": float(both[0]), "bias": float(both[2])},
+                "wide": {"scale": scale, "bias": bias},
+                "deep": {"scale": float(fitted.both[0]), "bias": float(fitted.both[2])},
             },
             "uncertain": {"low": low, "high": high},
             "cascade": {
                 "low": edges[0],
                 "high": edges[1],
+                "negated": negated,
                 "share": step.share,
                 "bytes_per_word": self.recipe.shape.bytes_per_word,
             },
@@ -314,6 +336,11 @@ class Training:
         """The model file, with what was measured of it."""
         facts = json.dumps({**self.description, "accuracy": accuracy}, separators=(",", ":"))
         return join(self._models, {"edged.json": facts.encode()}, self._blocks)
+
+    def _negated(self, extract: Extractor) -> dict[str, Any]:
+        """Which reviews the deep part reads in any case: short ones with one of these words."""
+        negations = extract(sorted(NEGATIONS)).words
+        return {"most_words": self.recipe.short, "ids": sorted({int(word) for word in negations if word > 1})}
 
     def _typical(self) -> list[str]:
         train = self.reviews["train"].texts
