@@ -104,7 +104,8 @@ def test_the_cascade_reads_deep_where_it_says(model: Model, extract: Extractor) 
     long = (
         "The food was superb and the staff were lovely, I never had a better evening in my life, thank you!"
     )
-    texts = ["An excellent film, moving and funny.", "It could have been better.", "Not bad at all.", long]
+    unsure = "The plot is thin but the cast is fine."
+    texts = ["An excellent film, moving and funny.", unsure, "The soup was never hot.", long]
     rows = extract(texts)
     off, full = Model(SHIPPED, cascade="off"), Model(SHIPPED, cascade="full")
     wide, both, auto = predict(off, rows), predict(full, rows), predict(model, rows)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from edged.evaluation import BINS
-from edged.training.data import domain_weights
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -145,12 +144,6 @@ def cross_fitted(logits: Logits, band: Band, labels: Floats, weights: Floats, se
 def mean_accuracy(right: npt.NDArray[np.bool_], domains: npt.NDArray[np.str_]) -> float:
     """Mean over domains of the share that is right, percent."""
     return 100 * float(np.mean([right[domains == name].mean() for name in np.unique(domains)]))
-
-
-def fitted_accuracy(logits: Floats, labels: Floats, domains: npt.NDArray[np.str_]) -> float:
-    """`mean_accuracy` of a logistic regression on columns of logits, fitted with all domains alike."""
-    *scale, bias = platt(logits, labels, domain_weights(domains) ** 2)
-    return mean_accuracy((logits @ np.array(scale) + bias >= 0) == (labels == 1), domains)
 
 
 def cascade_curve(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edged.training import calibrate, deep, ngrams, wide
+from edged.training.data import domain_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,4 +77,6 @@ def by_time(curve: Sequence[Step], cost: Cost) -> list[Candidate]:
 
 def _accuracy(training: Training, logits: Floats) -> float:
     val = training.reviews["val"]
-    return calibrate.fitted_accuracy(logits, val.label, val.domain)
+    label, domain = val.label, val.domain
+    *scale, bias = calibrate.platt(logits, label, domain_weights(domain) ** 2)
+    return calibrate.mean_accuracy((logits @ np.array(scale) + bias >= 0) == (label == 1), domain)

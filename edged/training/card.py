@@ -71,6 +71,7 @@ def card(
 
 def _summary(description: Mapping[str, Any], file: bytes) -> str:
     rules, doubt = description["features"], description["uncertain"]
+    negated = description["cascade"]["negated"]
     lines = [
         f"Sentiment of English reviews in one TensorFlow Lite file of {len(file):,} bytes, weights int8.",
         "",
@@ -80,7 +81,7 @@ def _summary(description: Mapping[str, Any], file: bytes) -> str:
         "- Wide part, for every review: a linear model over n-grams of one to three words, with a gate over",
         f"  the groups {', '.join(description['groups'])}.",
         "- Deep part, where the wide part is unsure and for short reviews with a negation, of at most",
-        f"  {description['cascade']['negated']['most_words']} tokens: a full-integer convolutional network over",
+        f"  {negated['most_words']} tokens: a full-integer convolutional network over",
         "  words; the logits are added.",
         f"- It reads {rules['max_tokens']:,} tokens of a review; the deep part reads the first",
         f"  {rules['words_head']} and the last {rules['words_tail']}.",

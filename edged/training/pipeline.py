@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edged.embedded.model import Negated
 from edged.features import Extractor, mix, pack_table
 from edged.tokens import NEGATIONS, Tokenizer, Tokens
-from edged.training import calibrate, deep, denials, denier, graph, negations, ngrams, wide
+from edged.training import calibrate, deep, denials, graph, lesson, negations, ngrams, wide
 from edged.training.beside import Beside
 from edged.training.data import SOURCES, Reviews, domain_weights, read_folder
 from edged.training.deep import Fitted
@@ -215,20 +215,19 @@ class Training:
         return self.stage("student", make)
 
     @cached_property
-    def denier(self) -> Fitted:
+    def deep_part(self) -> Fitted:
         """The student, trained further on denied opinions."""
         recipe = self.recipe
         return self.stage(
-            "denier",
+            "deep part",
             lambda: self._fitted(
-                denier.lesson(self), recipe.denier_epochs, recipe.seed + 2, self.student, recipe.denier_rate
+                lesson.of_denials(self),
+                recipe.further_epochs,
+                recipe.seed + 2,
+                self.student,
+                recipe.further_rate,
             ),
         )
-
-    @cached_property
-    def deep_part(self) -> Fitted:
-        """Between the student and the denier."""
-        return self.stage("deep part", lambda: denier.mixed(self, self.student, self.denier))
 
     def deep_logits(self, fitted: Fitted) -> Floats:
         """Logits of the validation reviews by a network with these weights, float32[n]."""
@@ -237,7 +236,7 @@ class Training:
     @property
     def losses(self) -> dict[str, list[float]]:
         """Training loss by epoch of the networks that this run trained."""
-        found = {"deep part": self.deep_part.losses}
+        found = {"student": self.student.losses, "deep part": self.deep_part.losses}
         return {"teacher": self.teacher.losses, **found} if "teacher" in self.__dict__ else found
 
     def _taught(self, teacher: Any) -> deep.Words:

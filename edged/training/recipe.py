@@ -24,8 +24,8 @@ class Recipe:
     in_sentences: float = 0.5  # share of the unlabelled reviews that are cut into sentences
     unlabelled: float = 0.4  # share of the unlabelled reviews and sentences that the student learns from
     unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
-    denier_epochs: int = 2
-    denier_rate: float = 0.5  # of the learning rate, against the student's
+    further_epochs: int = 2
+    further_rate: float = 0.5  # of the learning rate, against the student's
     remembered: float = 0.3  # share of what the student learned from, whose answers are kept meanwhile
     short: int = 16  # words of a negated review at most, for the deep part to read it in any case
     rules: dict[str, int] = field(

@@ -2,7 +2,7 @@
 
 A sum of n-grams cannot turn a word that it has not seen negated. The student goes on from its weights with
 denied opinions, each with the target that the deep part has to add to the wide part's logit, and with
-reviews that it has read before, each with its own answer. Then the weights of before and after are mixed.
+reviews that it has read before, each with its own answer, so that it forgets nothing else.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ import numpy.typing as npt
 
 from edged.training import calibrate, deep, negations
 from edged.training.data import domain_weights
-from edged.training.deep import Fitted
 
 if TYPE_CHECKING:
     from edged.training.pipeline import Training
 
 Floats = npt.NDArray[np.float32]
 
-MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the denier's weights, as tried
 
-
-def lesson(training: Training) -> deep.Words:
-    """What the denier learns from."""
+def of_denials(training: Training) -> deep.Words:
+    """What the student goes on with."""
     recipe, made = training.recipe, training.reviews["train"].domain == negations.DOMAIN
     network, words = training.network(training.student), training.labelled()
     denied = training.windows("denials")
@@ -57,23 +54,3 @@ def _missing(training: Training, label: Floats, wide_logits: Floats) -> Floats:
     wide_scale, deep_scale, bias = fitted.both
     found: Floats = (np.log(label / (1 - label)) - bias - wide_scale * wide_logits) / deep_scale
     return found
-
-
-def mixed(training: Training, student: Fitted, denier: Fitted) -> Fitted:
-    """Weights between those of both.
-
-    M. Wortsman et al., "Robust Fine-tuning of Zero-shot Models", CVPR 2022: between two networks, of which
-    one was trained on from the other, lies one that knows what both do. The share of the denier is the
-    largest that costs at most `calibrate.GIVEN_UP` points of mean accuracy against the best one.
-    """
-    val = training.reviews["val"]
-    mixes, accuracy = [], []
-    for share in MIXES:
-        pairs = zip(student.weights, denier.weights)
-        weights = [np.float32(1 - share) * old + np.float32(share) * new for old, new in pairs]
-        mixes.append(Fitted(weights, student.losses + denier.losses))
-        columns = np.column_stack([training.wide_logits("val"), training.deep_logits(mixes[-1])])
-        accuracy.append(calibrate.fitted_accuracy(columns, val.label, val.domain))
-        print(f"         {100 * share:3.0f} % of the denier: mean accuracy {accuracy[-1]:.2f} %", flush=True)
-    enough = [mix for mix, found in zip(mixes, accuracy) if found >= max(accuracy) - calibrate.GIVEN_UP]
-    return enough[-1]
