@@ -22,7 +22,7 @@ func (c *Config) keys() []*Key {
 		text(&c.Model, "model", "", "The .tflite model; empty: the one that ships with edged."),
 		text(&c.Handler, "handler", "", "A Python file with process_batch(texts), called instead of the built-in model."),
 		table(&c.HandlerOptions, "handler_options", "Passed to the handler file's load(options)."),
-		enum(&c.Cascade, "cascade", "auto", "The deep part of the model: where the wide part is unsure, never, or always.", "auto", "off", "full"),
+		enum(&c.Cascade, "cascade", "auto", "The deep part of the model: where it may change the answer, never, or always.", "auto", "off", "full"),
 		enum(&c.Inline, "inline", "auto", "Call Python on the serving thread (lowest latency) or on interpreter threads. auto: the built-in model yes, handler files no.", "auto", "true", "false"),
 		count(&c.Interpreters, "interpreters", 0, 0, 64, "Interpreter threads, each with a TFLite interpreter of its own, where inline is off. 0: one; and inline, where there are a second core and a memory.limit of 96 MiB, one beside the serving thread, from the first time that two batches wait."),
 		duration(&c.HandlerTimeout, "handler_timeout", 30*time.Second, 100*time.Millisecond, time.Hour, "A Python call that lasts longer ends the daemon with exit code 70, for systemd to restart it."),
