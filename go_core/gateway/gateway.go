@@ -95,7 +95,7 @@ type Gateway struct {
 
 const (
 	errAgain = syscall.EAGAIN
-	// Heartbeats find half-open connections; libzmq's default is never.
+	// Heartbeats find half-open TCP connections; libzmq's default is never.
 	heartbeat = 5 * time.Second
 	handshake = 5 * time.Second
 	// linger is how long the last replies may take to leave after the drain.
@@ -178,9 +178,6 @@ func (g *Gateway) configure() error {
 		s.SetSndhwm(o.SendHWM),
 		s.SetRcvhwm(o.RecvHWM),
 		s.SetMaxmsgsize(o.MaxMessageBytes),
-		s.SetHeartbeatIvl(heartbeat),
-		s.SetHeartbeatTimeout(3*heartbeat),
-		s.SetHeartbeatTtl(3*heartbeat),
 		s.SetHandshakeIvl(handshake),
 		s.SetLinger(linger),
 		s.SetIpv6(true),
@@ -206,7 +203,7 @@ func (g *Gateway) bind(endpoint string) error {
 			return errInUse
 		}
 	}
-	if err := g.protect(g.socket, endpoint); err != nil {
+	if err := errors.Join(g.protect(g.socket, endpoint), g.beat(endpoint)); err != nil {
 		return err
 	}
 	if err := g.socket.Bind(endpoint); err != nil {
@@ -222,6 +219,16 @@ func (g *Gateway) bind(endpoint string) error {
 		return os.Chmod(path, 0o660)
 	}
 	return nil
+}
+
+// beat sets the heartbeats of the next Bind. Unix sockets have none: the kernel says at once that a peer is gone, while
+// libzmq takes one for gone whose messages wait for room below the high-water mark longer than the heartbeats' timeout.
+func (g *Gateway) beat(endpoint string) error {
+	interval := heartbeat
+	if strings.HasPrefix(endpoint, "ipc://") {
+		interval = 0
+	}
+	return errors.Join(g.socket.SetHeartbeatIvl(interval), g.socket.SetHeartbeatTimeout(3*interval), g.socket.SetHeartbeatTtl(3*interval))
 }
 
 // Endpoints returns what was bound, with the ports the system chose.
