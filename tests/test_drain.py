@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from edged import Client
@@ -85,14 +86,19 @@ def test_50_restarts_under_32_clients_lose_and_double_nothing(daemon: Daemon) ->
 def test_what_was_admitted_is_answered_and_later_requests_get_draining(
     make_daemon: Callable[..., Daemon], inline: str
 ) -> None:
-    daemon = make_daemon(inline=inline, max_batch_size=4, drain_timeout="60s")
+    daemon = make_daemon(inline=inline, max_batch_size=4, recv_hwm=1000, drain_timeout="60s")
     daemon.handler(GATED)
     os.mkfifo(daemon.folder / "gate")
     gate = os.open(daemon.folder / "gate", os.O_RDWR)  # which waits for no reader
     daemon.start()
+    # While it stands still no connection is made, so it reads the requests in one piece, before the signal.
+    daemon.signal(signal.SIGSTOP)
+    while psutil.Process(daemon.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
     with daemon.socket() as dealer:
         for number in range(100):
             dealer.send_json({"id": number, "text": "x"})
+        daemon.signal(signal.SIGCONT)
         os.write(gate, b"1")
         first = json.loads(dealer.recv())
         daemon.signal(signal.SIGTERM)
@@ -100,7 +106,7 @@ def test_what_was_admitted_is_answered_and_later_requests_get_draining(
         dealer.send_json({"id": "late", "text": "x"})
         replies: dict[object, Any] = {first["id"]: first}
         while len(replies) < 101:
-            if not dealer.poll(0):  # one batch after the other: what is late arrives meanwhile
+            while not dealer.poll(20):  # one batch after the other: what is late arrives meanwhile
                 os.write(gate, b"1")
             reply = json.loads(dealer.recv())
             assert reply["id"] not in replies
