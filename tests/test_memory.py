@@ -116,7 +116,7 @@ def test_parts_add_up_to_what_the_kernel_says(make_daemon: Callable[..., Daemon]
     assert read == pytest.approx(later, rel=0.03)
     assert process["uss"] <= process["pss"] <= process["rss"] <= process["peak_rss"]
     assert found["model"] > 0
-    assert found["other"] < 0.01 * process["pss"]
+    assert found["other"] < 0.02 * process["pss"]  # the stack of a thread that has just ended, say
     paths = [file["path"] for file in stats["memory"]["files"]]
     assert str(BINARY.resolve()) in paths
     assert any(path.endswith(".tflite") for path in paths)
