@@ -250,9 +250,8 @@ def test_the_page_shows_live_memory_on_a_phone(busy: Daemon, tmp_path: Path) -> 
     """In headless Chromium, 390 pixels wide: numbers arrive, the bar has its colours, nothing sticks out."""
     url = f"http://{Http(busy).address}/"
     shown = {"rate": "–"}
-    while (
-        shown["rate"] == "–"
-    ):  # the browser's eight seconds may hold one reading on a busy machine: two make a rate
+    # The browser's eight seconds may hold one reading on a busy machine: two make a rate.
+    while shown["rate"] == "–":
         dom = browser(tmp_path / "profile", "--dump-dom", url)
         shown = dict(re.findall(r'id="(\w+)"[^>]*>([^<]*)<', dom))
     assert shown["state"] == "serving"
