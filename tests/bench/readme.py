@@ -18,8 +18,9 @@ def section() -> str:
     """The section, from results/bench.json and results/peers.json."""
     bench, peers = (json.loads((report.RESULTS / f"{name}.json").read_text()) for name in ("bench", "peers"))
     machine = bench["machine"]
+    day, day_of_peers = (part["machine"]["date"].split(" ")[0] for part in (bench, peers))
     intro = (
-        f"`make bench` and `make bench-peers` measured, on {machine['date'].split(' ')[0]}, "
+        f"`make bench` measured on {day}, `make bench-peers` on {day_of_peers}, "
         f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}: ratios within one run, "
         f"medians of {bench['settings']['rounds']} interleaved rounds. "
         "[All of it](tests/bench/results/bench.md), [the other servers](tests/bench/results/peers.md), "
