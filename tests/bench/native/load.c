@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -88,7 +89,7 @@ static void read_bodies(const char *path) {
 
 static void connect_all(void *context) {
     sockets = calloc((size_t) options.clients, sizeof *sockets);
-    items = calloc((size_t) options.clients, sizeof *items);
+    items = calloc((size_t) options.clients + 1, sizeof *items);
     for (int i = 0; i < options.clients; i++) {
         int none = 0, stuck = STUCK_MS, reconnect = 1;
         sockets[i] = zmq_socket(context, ZMQ_DEALER);
@@ -200,21 +201,28 @@ static void closed_loop(void) {
     }
 }
 
+static struct timespec timespec_of(int64_t ns) { return (struct timespec){ns / 1000000000, ns % 1000000000}; }
+
+/* Sleeps to the nanosecond: zmq_poll counts in milliseconds, and a generator that polls through the last one takes
+   from the server the processor that it measures. */
 static void open_loop(int64_t start) {
     double interval = 1e9 / options.rate;
     int64_t due = start;
+    int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+    items[options.clients] = (zmq_pollitem_t){.fd = timer, .events = ZMQ_POLLIN};
     for (long n = 0; !finished(due) || received < sent;) {
-        int64_t now = now_ns();
-        for (; !finished(due) && due <= now; due = start + (int64_t) (++n * interval))
+        for (int64_t now = now_ns(); !finished(due) && due <= now; due = start + (int64_t) (++n * interval))
             send_request((int) (n % options.clients), due);
-        long wait = finished(due) ? STUCK_MS : (long) ((due - now) / 1000000);
-        int ready = zmq_poll(items, options.clients, wait < 0 ? 0 : wait);
-        if (ready == 0 && finished(due))
+        struct itimerspec next = {.it_value = timespec_of(finished(due) ? 0 : due)};
+        if (timerfd_settime(timer, TFD_TIMER_ABSTIME, &next, NULL) != 0)
+            die("no timer");
+        if (zmq_poll(items, options.clients + 1, STUCK_MS) == 0)
             die("no reply for a minute");
-        for (int i = 0; ready > 0 && i < options.clients; i++)
+        for (int i = 0; i < options.clients; i++)
             if (items[i].revents)
                 serve(i, ZMQ_DONTWAIT, 0);
     }
+    close(timer);
 }
 
 static int ascending(const void *a, const void *b) {
