@@ -31,9 +31,12 @@ func (p *batch) reset() {
 	p.texts, p.results, p.parts, p.bytes = p.texts[:0], p.results[:0], p.parts[:0], 0
 }
 
-// form fills p with the reviews whose turn it is: at most size of them, and no more than are
-// predicted to run for long (0: however long). Requests past their deadline are answered instead.
+// form fills p with the reviews whose turn it is: at most size of them. Requests past their deadline are answered instead.
+// Where long is not 0, p holds no more than are predicted to run for so long, and a client that has nothing left waiting
+// does not wait for another's backlog: from then on p takes no more than a quantum of any.
 func (b *Batcher) form(p *batch, now time.Duration, size int, long time.Duration) {
+	b.queue.batches++
+	served := false
 	if b.canary != nil {
 		r := b.canary
 		b.canary = nil
@@ -49,6 +52,9 @@ func (b *Batcher) form(p *batch, now time.Duration, size int, long time.Duration
 			b.expire(r, now)
 			continue
 		}
+		if served && long > 0 {
+			n = min(n, b.queue.unspent(r.client))
+		}
 		if n = b.fitting(p, r, min(n, size-len(p.texts)), long); n == 0 {
 			break
 		}
@@ -57,6 +63,7 @@ func (b *Batcher) form(p *batch, now time.Duration, size int, long time.Duration
 		}
 		p.add(r, r.taken, n)
 		b.queue.take(r, n)
+		served = served || !r.client.active
 	}
 	if cap(p.results) < len(p.texts) {
 		p.results = make([]protocol.Result, len(p.texts), b.options.MaxBatchSize+1)

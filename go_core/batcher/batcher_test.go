@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -137,19 +138,24 @@ func TestEveryRequestGetsItsOwnAnswers(t *testing.T) {
 	}
 }
 
-func TestClientsShareABatch(t *testing.T) {
+func TestWhoeverIsServedWholeWaitsForNobodysBacklog(t *testing.T) {
 	b := newBench(t, options())
-	for id := range 5 {
+	for id := range 4 {
 		b.receive("greedy", classify(id, 100, "greedy"))
+		b.receive("hungry", classify(id, 100, "hungry"))
 	}
 	b.receive("modest", classify(1, 2, "modest"))
-	b.Step(b.now)
-	first := b.run.batches[0]
-	if len(first) != 64 {
-		t.Fatalf("batch of %d", len(first))
+	for range 2 {
+		b.Step(b.now)
 	}
-	if modest := strings.Count(strings.Join(first, " "), "modest"); modest != 2 {
-		t.Errorf("%d reviews of the modest client in the first batch", modest)
+	for i, want := range []map[string]int{{"greedy": quantum, "hungry": quantum, "modest": 2}, {"greedy": 32, "hungry": 32}} {
+		taken := map[string]int{}
+		for _, text := range b.run.batches[i] {
+			taken[strings.TrimRight(text, "0123456789.")]++
+		}
+		if !maps.Equal(taken, want) {
+			t.Errorf("batch %d has %v, want %v", i, taken, want)
+		}
 	}
 	if answers := b.replies(); len(answers) != 1 || answers[0].Peer != "modest" {
 		t.Errorf("answered first: %+v", answers)
@@ -551,24 +557,24 @@ func TestAHelperTakesFullBatchesOnceTwoWait(t *testing.T) {
 	gate := make(chan struct{})
 	b, wakes, _ := helped(t, blocked{gate})
 	size := b.options.MaxBatchSize
-	b.receive("a", classify(1, 2*size-1, "a"))
-	for range 2 {
+	b.receive("a", classify(1, 3*size-1, "a"))
+	for range 3 {
 		b.Step(b.now)
 	}
 	if b.serving() != nil || len(b.replies()) != 1 {
-		t.Fatal("a helper for less than two batches")
+		t.Fatal("a helper for less than two batches beside the first")
 	}
-	b.receive("b", classify(2, 2*size, "b"))
+	b.receive("b", classify(2, 3*size, "b"))
 	b.Step(b.now)
 	helper := b.serving()
 	if helper == nil {
-		t.Fatal("no helper for two batches")
+		t.Fatal("no helper for two batches beside the first")
 	}
 	<-wakes // it has started
 	b.receive("c", classify(3, 4*size, "c"))
 	b.Step(b.now)
-	if len(helper.away) != 2 || b.queue.reviews != int64(2*size) {
-		t.Fatalf("the helper has %d batches, %d reviews wait: want one, one ready for it, one run at once, two left", len(helper.away), b.queue.reviews)
+	if len(helper.away) != 2 || b.queue.reviews != int64(3*size) {
+		t.Fatalf("the helper has %d batches, %d reviews wait: want one, one ready for it, one run at once, three left", len(helper.away), b.queue.reviews)
 	}
 	for b.queue.reviews > 0 {
 		b.Step(b.now)

@@ -19,7 +19,7 @@ type dispatcher interface {
 
 // inline runs batches to completion on the serving goroutine: no hand-off, no timer, a batch
 // is what arrived while the last one ran. Where it may have a helper, a thread that runs full
-// batches beside it, that is started once twice as much waits as a batch can hold.
+// batches beside it, that is started once two of them are left waiting.
 type inline struct {
 	runner Runner
 	batch  batch
@@ -72,24 +72,27 @@ func (in *inline) wait(b *Batcher, _ time.Duration) time.Duration {
 }
 
 func (in *inline) step(b *Batcher, now time.Duration) {
-	in.share(b, now)
+	if helper := in.helper.Load(); helper != nil {
+		helper.gather(b, now)
+	}
 	b.form(&in.batch, now, b.options.MaxBatchSize, b.options.MaxBatchTime)
 	if len(in.batch.texts) == 0 {
 		return
 	}
+	in.share(b, now)
 	in.since.Store(int64(now))
 	in.batch.run(in.runner, in.clock)
 	in.since.Store(0)
 	b.collect(&in.batch, now+in.batch.took)
 }
 
-// share gives the helper full batches, and always leaves one.
+// share gives the helper full batches of what the serving goroutine's next one, formed already, leaves: of long backlogs,
+// which lose nothing behind the batch that the helper still runs, while a client with little to ask would wait for both.
 func (in *inline) share(b *Batcher, now time.Duration) {
-	enough := func() bool { return b.canary == nil && b.queue.reviews >= 2*int64(b.options.MaxBatchSize) }
+	enough := func() bool { return b.queue.reviews >= 2*int64(b.options.MaxBatchSize) }
 	helper := in.helper.Load()
 	switch {
 	case helper != nil:
-		helper.gather(b, now)
 		for helper.ready() && len(helper.spare) > 0 && enough() {
 			helper.send(b, now, b.options.MaxBatchSize)
 		}

@@ -11,6 +11,9 @@ type client struct {
 	reviews int64 // waiting
 	held    int64 // bytes of its requests and unread replies
 	active  bool
+
+	batch uint64 // the last that took of its reviews
+	taken int    // by that batch
 }
 
 // queue holds the clients and serves them by deficit round-robin (Shreedhar and Varghese,
@@ -19,7 +22,8 @@ type queue struct {
 	clients map[string]*client
 	ring    []*client // active clients; ring[turn] is next
 	turn    int
-	reviews int64 // waiting, in all
+	reviews int64  // waiting, in all
+	batches uint64 // formed
 }
 
 // quantum is what a client may take in its turn. Small enough that a batch of 64 has room
@@ -94,12 +98,24 @@ func (q *queue) take(r *request, n int) {
 	r.taken += n
 	c.reviews -= int64(n)
 	q.reviews -= int64(n)
+	if c.batch != q.batches {
+		c.batch, c.taken = q.batches, 0
+	}
+	c.taken += n
 	if len(q.ring) > 1 {
 		c.deficit -= n
 	}
 	if r.taken == len(r.Texts) {
 		q.pop(c)
 	}
+}
+
+// unspent is what c may still take of the batch being formed until it has had a quantum of it.
+func (q *queue) unspent(c *client) int {
+	if c.batch != q.batches {
+		return quantum
+	}
+	return max(0, quantum-c.taken)
 }
 
 // drop removes the request at the head of its client's queue, with the reviews not yet taken.

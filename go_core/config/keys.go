@@ -24,7 +24,7 @@ func (c *Config) keys() []*Key {
 		table(&c.HandlerOptions, "handler_options", "Passed to the handler file's load(options)."),
 		enum(&c.Cascade, "cascade", "auto", "The deep part of the model: where it may change the answer, never, or always.", "auto", "off", "full"),
 		enum(&c.Inline, "inline", "auto", "Call Python on the serving thread (lowest latency) or on interpreter threads. auto: the built-in model yes, handler files no.", "auto", "true", "false"),
-		count(&c.Interpreters, "interpreters", 0, 0, 64, "Interpreter threads, each with a TFLite interpreter of its own, where inline is off. 0: one; and inline, where there are a second core and a memory.limit of 96 MiB, one beside the serving thread, from the first time that two batches wait."),
+		count(&c.Interpreters, "interpreters", 0, 0, 64, "Interpreter threads, each with a TFLite interpreter of its own, where inline is off. 0: one; and inline, where there are a second core and a memory.limit of 96 MiB, one beside the serving thread, from the first time that two batches are left waiting."),
 		duration(&c.HandlerTimeout, "handler_timeout", 30*time.Second, 100*time.Millisecond, time.Hour, "A Python call that lasts longer ends the daemon with exit code 70, for systemd to restart it."),
 
 		count(&c.MaxBatchSize, "max_batch_size", 64, 1, 4096, "Most reviews in one call to Python."),

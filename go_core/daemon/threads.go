@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"edged/batcher"
+	"edged/service"
 )
 
 // useThreads has every interpreter thread load a copy of its own: N of them run N TFLite
@@ -26,7 +27,7 @@ func (d *Daemon) allowHelper(g *generation) {
 		return
 	}
 	start := d.starter(func(int) (*generation, error) {
-		d.log.Info("a second interpreter starts: two batches were waiting", "event", "helper")
+		d.log.Info("a second interpreter starts: two batches were left waiting", "event", "helper")
 		return d.again(g)
 	})
 	d.batcher.AllowHelper(d.gateway.Wake, start, func(err error) {
@@ -47,6 +48,7 @@ func (d *Daemon) again(g *generation) (*generation, error) {
 // starter is what starts interpreter thread i: it attaches the thread, and has what it serves loaded.
 func (d *Daemon) starter(loaded func(i int) (*generation, error)) func(i int) (batcher.Runner, func(), error) {
 	return func(i int) (batcher.Runner, func(), error) {
+		service.ShortTurns(d.log)
 		thread, err := d.host.Attach()
 		if err != nil {
 			return nil, nil, err
