@@ -163,6 +163,33 @@ def made(count: int, seed: int) -> Reviews:
     return reviews
 
 
+def test_labels_between_are_pushed_apart_and_count_less() -> None:
+    pytest.importorskip("scipy", reason="needs the extra train: make train-test")
+    from edged.training import negations, wide
+
+    labels = np.array([0, 1, 0.2, 0.8, 0.5, 0.8], np.float32)
+    domains = np.array(["food"] * 5 + [negations.DOMAIN])
+    found, weights = wide.pushed_apart(labels, np.ones(6, np.float32), domains)
+    assert found == pytest.approx([0, 1, 1 / 65, 64 / 65, 0.5, 0.8])
+    assert weights == pytest.approx([1, 1, 0.4, 0.4, 0.4, 1])
+    assert labels[2] == np.float32(0.2)
+
+
+def test_a_word_may_decide_in_one_group_alone() -> None:
+    pytest.importorskip("scipy", reason="needs the extra train: make train-test")
+    import scipy.sparse as sp
+
+    from edged.training import wide
+
+    # Columns: the word "dry", praise of food and blame of travel, and a word of each group.
+    labels, groups = np.array([1, 0] * 60, np.float32), np.array(["food", "travel"]).repeat(60)
+    dry = np.where(groups == "food", labels, 1 - labels)
+    of_group = (groups == "food").astype(np.float32)
+    matrix = sp.csr_matrix(np.column_stack([dry, of_group, 1 - of_group]).astype(np.float32))
+    found = wide.fit_gated(matrix, labels, np.ones(120, np.float32), groups)
+    assert ((found.logits(matrix) > 0) == (labels == 1)).all()
+
+
 @pytest.mark.filterwarnings("default")
 def test_the_graph_reads_as_the_training_does() -> None:
     pytest.importorskip("tensorflow", reason="needs the extra train: make train-test")

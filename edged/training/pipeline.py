@@ -69,14 +69,6 @@ class Training:
         return {"train": train, "val": found["val"].polar, "unlabelled": unlabelled, "denials": denied}
 
     @cached_property
-    def decided(self) -> npt.NDArray[np.bool_]:
-        """What the wide part learns from: the reviews with a label of 0 or 1, and the made ones."""
-        train = self.reviews["train"]
-        polar: npt.NDArray[np.bool_] = np.isin(train.label, (0, 1))
-        made: npt.NDArray[np.bool_] = train.domain == negations.DOMAIN
-        return polar | made
-
-    @cached_property
     def tokens(self) -> dict[str, Tokens]:
         """Tokens of each split."""
         tokenizer = Tokenizer(self.recipe.rules["max_tokens"])
@@ -104,9 +96,8 @@ class Training:
         def make() -> tuple[wide.Gated, U64]:
             grams, matrix = ngrams.collect(self.tokens["train"], self.recipe.rules["negation_span"])
             train = self.reviews["train"]
-            decided = self.decided
-            groups, label, weight = wide.groups_of(train.domains), train.label, self.weights
-            groups, label, weight, matrix = groups[decided], label[decided], weight[decided], matrix[decided]
+            groups = wide.groups_of(train.domains)
+            label, weight = wide.pushed_apart(train.label, self.weights, train.domain)
             value = wide.importance(matrix, label, weight, groups)
             kept = np.sort(np.argsort(-value)[: self.recipe.ngrams])
             found = wide.fit_gated(wide.damped(matrix[:, kept]), label, weight, groups)

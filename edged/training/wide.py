@@ -32,6 +32,8 @@ GROUPS = {
 }
 GATE_WEIGHT = 0.3  # of the gate's own loss: naming the group
 DAMPED_FROM = 20  # n-grams; see `damped`
+BETWEEN_WEIGHT = 0.4  # of a review whose label is neither 0 nor 1
+BETWEEN_STEEPNESS = 3  # its log-odds are multiplied by this
 LEAST_SCALE = 0.3  # added to log-count ratios, so that n-grams of a domain but of no side can serve the gate
 
 
@@ -58,6 +60,19 @@ def damped(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """
     size = np.asarray(matrix.sum(1)).ravel()
     return (sp.diags(((1 + size / DAMPED_FROM) ** -0.5).astype(np.float32)) @ matrix).tocsr()
+
+
+def pushed_apart(labels: Floats, weights: Floats, domains: npt.NDArray[np.str_]) -> tuple[Floats, Floats]:
+    """Labels and weights to learn from: reviews with a label between 0 and 1 count less, and as more decided.
+
+    Taken as they are, they would teach what makes a review faint; the made ones are meant as they are.
+    """
+    between = (labels > 0) & (labels < 1) & (domains != DOMAIN)
+    odds = (labels[between] / (1 - labels[between])) ** BETWEEN_STEEPNESS
+    labels, weights = labels.copy(), weights.copy()
+    labels[between] = odds / (1 + odds)
+    weights[between] *= BETWEEN_WEIGHT
+    return labels, weights
 
 
 def groups_of(domains: Sequence[str] | npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
@@ -128,6 +143,19 @@ def importance(
     return best
 
 
+def _scales(matrix: sp.csr_matrix, labels: Floats, weights: Floats, own: npt.NDArray[np.bool_]) -> Floats:
+    """What multiplies each n-gram in each column: float32[n-grams, 1 + 2 * groups].
+
+    The root of its log-count ratio; in a group's own column that of the group's reviews, since a word that
+    decides about one thing says nothing of another.
+    """
+    shared = log_ratios(matrix, labels, weights)
+    of_groups = [log_ratios(matrix[group], labels[group], weights[group]) for group in own.T]
+    gates = [shared] * len(of_groups)
+    found: Floats = np.sqrt(np.column_stack([shared, *of_groups, *gates]) + LEAST_SCALE)
+    return found
+
+
 def fit_gated(
     matrix: sp.csr_matrix,
     labels: Floats,
@@ -146,14 +174,13 @@ def fit_gated(
     count, grams = len(names), matrix.shape[1]
     own = np.array(names) == groups[:, None]
     grouped = own.any(1)
-    scale = np.sqrt(log_ratios(matrix, labels, weights) + LEAST_SCALE)
-    scaled = (matrix @ sp.diags(scale)).tocsr()
-    transposed = scaled.T.tocsr()
+    scale = _scales(matrix, labels, weights, own)
+    transposed = matrix.T.tocsr()
     penalty = np.array([penalties[0]] + [penalties[1]] * 2 * count)
 
     def loss(flat: Any) -> tuple[float, Any]:
         values = flat.reshape(grams + 1, 1 + 2 * count)
-        columns = scaled @ values[:-1].astype(np.float32) + values[-1].astype(np.float32)
+        columns = matrix @ (values[:-1].astype(np.float32) * scale) + values[-1].astype(np.float32)
         gate, value = _softmax(columns[:, 1 + count :]), columns[:, 1 : 1 + count]
         mixed = (gate * value).sum(1)
         logit = columns[:, 0] + mixed
@@ -164,15 +191,15 @@ def fit_gated(
         back[:, 0], back[:, 1 : 1 + count] = slope, slope[:, None] * gate
         back[:, 1 + count :] = gate * (value - mixed[:, None]) * slope[:, None]
         back[:, 1 + count :] += GATE_WEIGHT * (gate - own) * (weights * grouped)[:, None]
-        gradient = np.vstack([transposed @ back + values[:-1] * penalty, back.sum(0)])
+        gradient = np.vstack([(transposed @ back) * scale + values[:-1] * penalty, back.sum(0)])
         return float(total + (penalty * values[:-1] ** 2).sum() / 2), gradient.ravel()
 
     start = np.zeros((grams + 1, 1 + 2 * count))
     if from_linear:
-        shared, bias = fit_linear(matrix, labels, weights, scale)
-        start[:, 0] = np.append(shared / scale, bias)
+        shared, bias = fit_linear(matrix, labels, weights, scale[:, 0])
+        start[:, 0] = np.append(shared / scale[:, 0], bias)
     options = {"maxiter": steps, "maxcor": 6}
     shown = Steps("gated model", steps)
     found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options, callback=shown)
     found = found.x.reshape(grams + 1, -1)
-    return Gated((found[:-1] * scale[:, None]).astype(np.float32), found[-1].astype(np.float32), names)
+    return Gated((found[:-1] * scale).astype(np.float32), found[-1].astype(np.float32), names)
