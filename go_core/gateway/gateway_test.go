@@ -194,6 +194,24 @@ func TestRepliesOutlastTheHighWaterMark(t *testing.T) {
 	eventually(t, "nothing is held any more", func() bool { return core.held.Load() == 0 })
 }
 
+func TestRepliesLeaveAsSoonAsThereIsRoom(t *testing.T) {
+	const replies, mark = 1500, 2
+	core := &echo{times: replies}
+	d := dealer(t, serve(t, core, func(o *Options) { o.SendHWM = mark }), zmq4.DEALER)
+	best := time.Minute
+	for range 5 {
+		start := time.Now()
+		send(t, d, "x")
+		for range replies {
+			receive(t, d)
+		}
+		best = min(best, time.Since(start))
+	}
+	if byTimer := replies / (mark + 1) * retryEvery; best > byTimer/8 {
+		t.Errorf("%d replies took %v; a try every %v would take %v", replies, best, retryEvery, byTimer)
+	}
+}
+
 func TestAClientThatNeverReadsIsGivenUp(t *testing.T) {
 	core := &echo{times: 2000}
 	g := serve(t, core, func(o *Options) { o.OutboxBytes, o.SendTimeout = 100_000, 300*time.Millisecond })

@@ -53,8 +53,8 @@ func (g *Gateway) sent(err error) bool {
 	return true
 }
 
-// retry tries every outbox once, and gives up on peers that have not read for SendTimeout.
-func (g *Gateway) retry() {
+// retry tries every outbox once, and gives up on peers that have not read for SendTimeout. It returns how many replies left.
+func (g *Gateway) retry() (sent int) {
 	for peer, box := range g.outboxes {
 		name := []byte(peer)
 		n := 0
@@ -64,6 +64,7 @@ func (g *Gateway) retry() {
 			box.progress = g.now
 			n++
 		}
+		sent += n
 		clear(box.replies[:n])
 		box.replies = box.replies[n:]
 		if g.now-box.progress > g.options.SendTimeout {
@@ -73,6 +74,7 @@ func (g *Gateway) retry() {
 			delete(g.outboxes, peer)
 		}
 	}
+	return sent
 }
 
 func (g *Gateway) giveUp(peer []byte, box *outbox) {

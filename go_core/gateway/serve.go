@@ -40,13 +40,13 @@ func (g *Gateway) Serve(core Core) (drained bool, err error) {
 		g.turns.Add(1)
 		g.now = g.options.Clock()
 		g.runPosted()
-		g.retry()
 		got, err := g.read()
 		if err != nil {
 			return false, err
 		}
+		sent := g.retry() // after read, where libzmq learns that a peer has room again
 		core.Step(g.now)
-		sent := core.Flush(g.options.Clock, g.send)
+		sent += core.Flush(g.options.Clock, g.send)
 		if got > 0 || sent > 0 {
 			continue
 		}
