@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Callable
 
 import pytest
+import zmq
 
 from edged.cli import exits
-from edged.cli.load import Outcome
+from edged.cli.load import Outcome, Timer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,19 @@ def test_closed_loop(daemon: Daemon, arguments: tuple[object, ...]) -> None:
 def test_open_loop_keeps_its_schedule(daemon: Daemon) -> None:
     result = measured(daemon.endpoint, "--rate", 100, "--clients", 2)
     assert result["replies"] == pytest.approx(100, abs=2)
+
+
+def test_the_timer_wakes_a_poller_when_a_request_is_due_and_not_before() -> None:
+    timer, poller = Timer(), zmq.Poller()
+    poller.register(timer.fd, zmq.POLLIN)
+    for wait in (0.0004, 0.0025, -1.0):
+        due = monotonic() + wait
+        timer.set(due)
+        assert poller.poll(60_000) == [(timer.fd, zmq.POLLIN)]
+        assert monotonic() >= due
+    timer.set(0)
+    assert poller.poll(20) == []
+    timer.close()
 
 
 def test_a_stall_is_charged_to_every_request_it_delays(make_daemon: Callable[..., Daemon]) -> None:
