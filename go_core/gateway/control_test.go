@@ -85,7 +85,7 @@ func dial(t *testing.T, endpoint, serverKey, public, secret string) *zmq.Socket 
 func (g *Gateway) takeOne(t *testing.T) (user string, refusal *protocol.Error) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; {
-		n, err := g.router.receive(func(m *message) { user, refusal = m.user, g.refusal(m) }, 1)
+		n, err := g.router.receive(func(m *message) { user, refusal = m.user, g.refusal(m) })
 		must(t, err)
 		if n > 0 {
 			return user, refusal

@@ -41,7 +41,7 @@ type router struct {
 
 const (
 	bufferSize   = 64 << 10
-	mostMessages = 128 // per turn of the loop: two full batches, so that a flood's backlog keeps no batch waiting
+	mostMessages = 128 // per call into C and turn of the loop: two full batches, so that a flood's backlog keeps no batch waiting
 )
 
 // openRouter takes the libzmq pointer out of pebbe's socket, which does not export it.
@@ -68,16 +68,16 @@ func (r *router) close() {
 	r.c = nil
 }
 
-// receive hands every message that has arrived, up to most, to take, and returns how many there
-// were.
-func (r *router) receive(take func(*message), most int) (int, error) {
+// receive hands every message that has arrived, up to mostMessages, to take, and returns how
+// many there were.
+func (r *router) receive(take func(*message)) (int, error) {
 	var used, need C.size_t
-	n, err := r.fill(&used, &need, most)
+	n, err := r.fill(&used, &need)
 	if need > 0 {
 		large := make([]byte, need)
 		small := r.buffer
 		r.buffer = large
-		n, err = r.fill(&used, &need, most)
+		n, err = r.fill(&used, &need)
 		r.buffer = small
 		r.each(large[:used], take)
 	} else {
@@ -86,8 +86,8 @@ func (r *router) receive(take func(*message), most int) (int, error) {
 	return n, err
 }
 
-func (r *router) fill(used, need *C.size_t, most int) (int, error) {
-	n, err := C.edged_receive(r.c, (*C.uint8_t)(unsafe.Pointer(&r.buffer[0])), C.size_t(len(r.buffer)), C.int(most), used, need)
+func (r *router) fill(used, need *C.size_t) (int, error) {
+	n, err := C.edged_receive(r.c, (*C.uint8_t)(unsafe.Pointer(&r.buffer[0])), C.size_t(len(r.buffer)), mostMessages, used, need)
 	if n < 0 {
 		return 0, fmt.Errorf("receive: %w", err)
 	}

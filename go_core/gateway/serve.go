@@ -79,15 +79,12 @@ func (g *Gateway) runPosted() {
 }
 
 // read takes what has arrived, a bounded part of it, unless the Core is over its byte budget: then ZeroMQ pushes back on
-// the senders. It looks again as long as several came at once: room below a peer's high-water mark lets libzmq read on,
-// and has while the first ones were parsed.
+// the senders.
 func (g *Gateway) read() (got int, err error) {
-	for n := 2; n > 1 && got < mostMessages && !g.core.Full(); got += n {
-		if n, err = g.router.receive(g.take, mostMessages-got); err != nil {
-			return got, err
-		}
+	if g.core.Full() {
+		return 0, nil
 	}
-	return got, nil
+	return g.router.receive(g.take)
 }
 
 func (g *Gateway) receive(m *message) {
