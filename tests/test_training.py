@@ -229,8 +229,9 @@ def test_a_whole_run(tmp_path: Path) -> None:
             for text, label, domain in zip(reviews.texts, reviews.labels, reviews.domains)
         ]
         (tmp_path / f"all-{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    shape = deep.Shape(60, 8, (2, 3), 8, 8)
-    recipe = replace(Recipe(), ngrams=500, vocabulary=60, shape=shape, teacher_epochs=1, epochs=2)
+    shape = deep.Shape(60, 8, filters=8, hidden=8)
+    recipe = replace(Recipe(), ngrams=500, vocabulary=60, shape=shape, teacher_shape=shape)
+    recipe = replace(recipe, teacher_epochs=1, epochs=2)
     file, description, curve = Training(tmp_path, recipe, tmp_path / "cache").build()
     path = tmp_path / "model.tflite"
     path.write_bytes(file)

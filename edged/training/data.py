@@ -76,7 +76,8 @@ class Reviews:
         """The sentences of these reviews, unlabelled, of domains of their own."""
         found = Reviews()
         for text, domain in zip(self.texts, self.domains):
-            for sentence in SENTENCE_END.split(text):
+            sentences = SENTENCE_END.split(text)
+            for sentence in sentences if len(sentences) > 1 else ():
                 if len(sentence) >= LEAST_SENTENCE:
                     found.texts.append(sentence)
                     found.labels.append(math.nan)

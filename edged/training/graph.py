@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from edged.training.calibrate import LEAST_TRUST
+from edged.training.deep import APART
 from edged.training.wide import DAMPED_FROM
 
 if TYPE_CHECKING:
@@ -135,14 +136,16 @@ def deep_models(
 
 def _quantized_deep(weights: dict[str, Any], size: int, samples: Sequence[npt.NDArray[np.int32]]) -> bytes:
     (table,) = weights["vectors"]
-    convolutions = [layer for name, layer in weights.items() if name.startswith("conv")]
+
+    def convolved(x: tf.Tensor, name: str, apart: int) -> tf.Tensor:
+        kernel, bias = weights[name]
+        return tf.nn.relu(tf.nn.conv2d(x, tf.constant(kernel[None]), 1, "SAME", dilations=[1, apart]) + bias)
 
     def logit(words: tf.Tensor) -> tf.Tensor:
         x = tf.reshape(tf.gather(tf.constant(table), words), [1, 1, size, table.shape[1]])
-        pooled = []
-        for kernel, bias in convolutions:
-            found = tf.nn.relu(tf.nn.conv2d(x, tf.constant(kernel[None]), 1, "SAME") + bias)
-            pooled.append(tf.nn.max_pool2d(found, [1, size], [1, size], "VALID"))
+        near = convolved(x, "near", 1)
+        far = convolved(tf.concat([x, near], -1), "far", APART)
+        pooled = [tf.nn.max_pool2d(found, [1, size], [1, size], "VALID") for found in (near, far)]
         x = tf.reshape(tf.concat(pooled, -1), [1, -1])
         for name in ("hidden", "logit"):
             kernel, bias = weights[name]

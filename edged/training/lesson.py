@@ -33,11 +33,13 @@ def of_denials(training: Training) -> deep.Words:
     missing = _missing(training, practice.target, said)
     answers = deep.logits(network, practice)
     # No less than it says already: the wide part may be surer than the made labels are.
-    more = np.where(practice.target > 0.5, np.maximum(missing, answers), np.minimum(missing, answers))
-    practice.target = deep.probability(more)
-    some = np.random.default_rng(recipe.seed + 2).random(len(made)) < recipe.remembered
+    surer = np.where(practice.target > 0.5, np.maximum(missing, answers), np.minimum(missing, answers))
+    practice.target = deep.probability(surer)
+    rng = np.random.default_rng(recipe.seed + 2)
+    some = rng.random(len(made)) < recipe.remembered
     known = words.pick(some & ~made)
-    known = known.joined(training.unlabelled(recipe.remembered * recipe.unlabelled, recipe.seed + 3))
+    more = training.unlabelled
+    known = known.joined(more.pick(rng.random(len(more)) < recipe.remembered * recipe.unlabelled))
     known.target = deep.probability(deep.logits(network, known))
     return practice.joined(known)
 

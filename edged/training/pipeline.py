@@ -17,8 +17,8 @@ from edged.tokens import NEGATIONS, Tokenizer, Tokens
 from edged.training import calibrate, deep, denials, graph, lesson, negations, ngrams, wide
 from edged.training.beside import Beside
 from edged.training.data import SOURCES, Reviews, domain_weights, read_folder
-from edged.training.deep import Fitted
 from edged.training.flatbuffer import join
+from edged.training.teachers import Teachers
 from edged.training.tflite import Reader
 from edged.training.vectors import word_vectors
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edged.training.deep import Fitted, Shape
     from edged.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -60,12 +61,16 @@ class Training:
         found = {split: read_folder(self.data, split) for split in ("train", "val", "unlabelled")}
         train = found["train"].labelled
         denied = self.stage("denials", lambda: denials.sentences(train))
+        cut_up = train.sentences
         if train.texts:
             train.extend(self.stage("negations", lambda: negations.sentences(train)))
         unlabelled = found["unlabelled"]
         cut = np.random.default_rng(self.recipe.seed).random(len(unlabelled.texts)) < self.recipe.in_sentences
         sentences, unlabelled = unlabelled.pick(cut).sentences, unlabelled.pick(~cut)
         unlabelled.extend(sentences)
+        # Also: what the labelled files leave undecided, and their reviews' sentences.
+        unlabelled.extend(found["train"].pick(np.isnan(found["train"].label)))
+        unlabelled.extend(cut_up)
         return {"train": train, "val": found["val"].polar, "unlabelled": unlabelled, "denials": denied}
 
     @cached_property
@@ -153,28 +158,17 @@ class Training:
 
         return self.stage("word vectors", make)
 
-    def windows(self, split: str) -> deep.Words:
-        """Word ids as the deep part gets them."""
+    def windows(self, split: str, shape: Shape | None = None) -> deep.Words:
+        """Word ids as the deep part, or a network of another shape, gets them."""
         rules = self.recipe.rules
-        return deep.window(
-            self.words(split), rules["words_head"], rules["words_tail"], self.recipe.shape.words
-        )
+        count = (shape or self.recipe.shape).words
+        return deep.window(self.words(split), rules["words_head"], rules["words_tail"], count)
 
-    def labelled(self) -> deep.Words:
-        """The training reviews as the deep part learns from them."""
-        words = self.windows("train")
+    def labelled(self, shape: Shape | None = None) -> deep.Words:
+        """The training reviews as the deep part, or a network of another shape, learns from them."""
+        words = self.windows("train", shape)
         words.target, words.weight = self.reviews["train"].label, self.weights
         return words
-
-    def _fitted(
-        self, words: deep.Words, epochs: int, seed: int, start: Fitted | None = None, rate: float = 1.0
-    ) -> Fitted:
-        deep.seed(seed)
-        model = deep.network(self.recipe.shape, self.vectors, self.recipe.dropout)
-        if start:
-            model.set_weights(start.weights)
-        losses = deep.fit(model, words, epochs=epochs, rate=rate * deep.RATE, seed=seed)
-        return Fitted(model.get_weights(), losses)
 
     def network(self, fitted: Fitted) -> Any:
         """The deep part's network with these weights."""
@@ -183,42 +177,45 @@ class Training:
         return model
 
     @cached_property
-    def teacher(self) -> Fitted:
-        """A network trained on the labelled reviews alone."""
-        recipe = self.recipe
-        return self.stage(
-            "teacher", lambda: self._fitted(self.labelled(), recipe.teacher_epochs, recipe.seed - 1)
-        )
+    def teachers(self) -> Teachers:
+        """What the student learns from."""
+        return Teachers(self)
 
     @cached_property
     def student(self) -> Fitted:
-        """A network trained on the labelled reviews and on unlabelled ones, labelled by a teacher.
-
-        The teacher is the wide part and a first network together.
-        """
+        """A network trained on labelled reviews, and on unlabelled ones as the teachers label them."""
 
         def make() -> Fitted:
-            words = self.labelled()
-            if self.reviews["unlabelled"].texts:
-                words = words.joined(self._taught(self.network(self.teacher)))
-            return self._fitted(words, self.recipe.epochs, self.recipe.seed)
+            recipe, words = self.recipe, self.labelled()
+            # Not asked is the wide part, which knows its training reviews by heart: its logit is added later.
+            words.target = (words.target + deep.probability(self.teachers.logits("train"))) / 2
+            more = self.unlabelled
+            more.target = deep.probability(self.teachers.logits("unlabelled"))
+
+            def drawn(epoch: int) -> deep.Words:
+                rng = np.random.default_rng([recipe.seed, epoch])
+                return words.joined(more.pick(rng.random(len(more)) < recipe.unlabelled))
+
+            deep.seed(recipe.seed)
+            model = deep.network(recipe.shape, self.vectors, recipe.dropout)
+            return deep.fit(model, drawn, epochs=recipe.epochs, seed=recipe.seed)
 
         return self.stage("student", make)
 
     @cached_property
     def deep_part(self) -> Fitted:
         """The student, trained further on denied opinions."""
-        recipe = self.recipe
-        return self.stage(
-            "deep part",
-            lambda: self._fitted(
-                lesson.of_denials(self),
-                recipe.further_epochs,
-                recipe.seed + 2,
-                self.student,
-                recipe.further_rate,
-            ),
-        )
+
+        def make() -> Fitted:
+            recipe, words = self.recipe, lesson.of_denials(self)
+            seed = recipe.seed + 2
+            deep.seed(seed)
+            model = deep.network(recipe.shape, self.vectors, recipe.dropout)
+            model.set_weights(self.student.weights)
+            rate = recipe.further_rate * deep.RATE
+            return deep.fit(model, lambda _: words, epochs=recipe.further_epochs, rate=rate, seed=seed)
+
+        return self.stage("deep part", make)
 
     def deep_logits(self, fitted: Fitted) -> Floats:
         """Logits of the validation reviews by a network with these weights, float32[n]."""
@@ -226,24 +223,20 @@ class Training:
 
     @property
     def losses(self) -> dict[str, list[float]]:
-        """Training loss by epoch of the networks that this run trained."""
-        found = {"student": self.student.losses, "deep part": self.deep_part.losses}
-        return {"teacher": self.teacher.losses, **found} if "teacher" in self.__dict__ else found
+        """Training loss by epoch of each network."""
+        of_teachers = {f"teacher {i + 1}": found.losses for i, found in enumerate(self.teachers.fitted)}
+        return {**of_teachers, "student": self.student.losses, "deep part": self.deep_part.losses}
 
-    def _taught(self, teacher: Any) -> deep.Words:
-        words = self.unlabelled(self.recipe.unlabelled, self.recipe.seed + 1)
-        words.target = deep.probability(words.target + deep.logits(teacher, words))
-        return words
-
-    def unlabelled(self, share: float, seed: int) -> deep.Words:
-        """Some of the unlabelled reviews; in place of targets they have the wide part's logits."""
-        words, reviews = self.windows("unlabelled"), self.reviews["unlabelled"]
-        words.target = self.wide_logits("unlabelled")
+    @property
+    def unlabelled(self) -> deep.Words:
+        """The unlabelled reviews, weighed but without targets."""
+        words = self.windows("unlabelled")
         of_domain = dict(zip(self.reviews["train"].domains, self.weights.tolist()))
         least = float(self.weights.min())
-        weight = [of_domain.get(domain, least) for domain in reviews.domains]
+        weight = [of_domain.get(domain, least) for domain in self.reviews["unlabelled"].domains]
         words.weight = np.array(weight, np.float32) * np.float32(self.recipe.unlabelled_weight)
-        return words.pick(np.random.default_rng(seed).random(len(words)) < share)
+        words.target = np.zeros_like(words.weight)
+        return words
 
     def tables(self, fitted: Fitted) -> tuple[dict[str, bytes], wide.Gated, Any]:
         """The metadata blocks of both tables, and both parts with their rows in the order of the tables."""

@@ -16,13 +16,15 @@ class Recipe:
     ngrams: int = 150_000
     bucket_bits: int = 15
     vocabulary: int = 40_000  # of the word vectors; the network keeps the first `shape.words`
-    shape: Shape = field(default_factory=lambda: Shape(24_000, 64, (2, 3, 4), 96, 64))
+    shape: Shape = field(default_factory=lambda: Shape(23_000, 64))
+    teacher_shape: Shape = field(default_factory=lambda: Shape(40_000, 64, filters=96))
     word_bits: int = 13
-    teacher_epochs: int = 2
-    epochs: int = 4
-    dropout: float = 0.4
+    teacher_epochs: int = 3
+    epochs: int = 5
+    teacher_dropout: float = 0.3
+    dropout: float = 0.2
     in_sentences: float = 0.5  # share of the unlabelled reviews that are cut into sentences
-    unlabelled: float = 0.4  # share of the unlabelled reviews and sentences that the student learns from
+    unlabelled: float = 0.5  # share of the unlabelled reviews and sentences that an epoch draws
     unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
     further_epochs: int = 2
     further_rate: float = 0.5  # of the learning rate, against the student's
