@@ -160,8 +160,8 @@ def _cascade(description: Mapping[str, Any], curve: Sequence[Step]) -> str:
     chosen = description["cascade"]["share"]
     lines = [
         f"The deep part reads {100 * chosen:.0f} % of the validation reviews, domains counted alike:",
-        "short ones with a negation, and the narrowest band of doubt that costs at most 0.1 points of mean",
-        "accuracy against the deep part on all.",
+        "short ones with a negation, and the narrowest band of doubt that costs at most",
+        f"{calibrate.GIVEN_UP} points of mean accuracy against the deep part on all.",
         "",
         "| deep part reads | mean accuracy |",
         "|---|---|",

@@ -125,13 +125,32 @@ def deep_models(
 
     `samples` are typical inputs for each size, int32[size], by which activations are scaled.
     """
-    (table,) = layers["vectors"]
-    # All sizes must scale the vectors alike, or the file would hold them twice: each sees the extreme ones.
-    extremes = [int(np.argmax(table.max(1))), int(np.argmin(table.min(1)))]
+    extremes = _extremes(layers, samples)
     return {
-        name: _quantized_deep(layers, size, [*samples[size], np.resize(extremes, size).astype(np.int32)])
+        name: _quantized_deep(layers, size, [*samples[size], np.pad(extremes, (0, size - len(extremes)))])
         for name, size in DEEP_SIZES.items()
     }
+
+
+def _extremes(
+    layers: dict[str, Any], samples: Mapping[int, Sequence[npt.NDArray[np.int32]]]
+) -> npt.NDArray[np.int32]:
+    """Words by which all sizes scale the vectors alike, or the file would hold them once for each.
+
+    The vectors share their scale with the first convolution's outputs, beside which the second one reads
+    them: these are the words of the extreme vectors, each between padding, and those of its largest output.
+    """
+    (table,), (kernel, bias) = layers["vectors"], layers["near"]
+    reach = len(kernel) // 2
+    largest, window = -np.inf, np.zeros(len(kernel), np.int32)
+    for sample in (sample for of_size in samples.values() for sample in of_size):
+        found = (tf.nn.conv1d(table[sample][None], kernel, 1, "SAME")[0] + bias).numpy().max(1)
+        if found.max() > largest:
+            largest, at = found.max(), int(found.argmax())
+            window = np.pad(sample, reach)[at : at + len(kernel)]
+    apart = np.zeros(reach, np.int32)
+    most, least = int(np.argmax(table.max(1))), int(np.argmin(table.min(1)))
+    return np.concatenate([apart, [most], apart, [least], apart, window]).astype(np.int32)
 
 
 def _quantized_deep(weights: dict[str, Any], size: int, samples: Sequence[npt.NDArray[np.int32]]) -> bytes:
