@@ -100,6 +100,7 @@ def wide_models(wide: Wide) -> dict[str, bytes]:
 # Words that one call takes, one review at a time: batching does not make convolutions cheaper. Their cost is
 # in proportion to the size, and half of the reviews have fewer than 48 words.
 DEEP_SIZES = {"deep": 32, "deep_48": 48, "deep_64": 64, "deep_128": 128, "deep_256": 256}
+BELOW = 0.98  # of the largest value among the vectors: as far as the first convolution's outputs may reach
 
 
 def samples_of(rows: Rows, count: int = 300) -> dict[int, list[npt.NDArray[np.int32]]]:
@@ -125,32 +126,38 @@ def deep_models(
 
     `samples` are typical inputs for each size, int32[size], by which activations are scaled.
     """
-    extremes = _extremes(layers, samples)
-    return {
-        name: _quantized_deep(layers, size, [*samples[size], np.pad(extremes, (0, size - len(extremes)))])
-        for name, size in DEEP_SIZES.items()
+    (table,) = layers["vectors"]
+    # All sizes must scale the vectors alike, or the file would hold them twice: each sees the extreme ones.
+    extremes = [int(np.argmax(table.max(1))), int(np.argmin(table.min(1)))]
+    seen = {
+        size: [*samples[size], np.resize(extremes, size).astype(np.int32)] for size in DEEP_SIZES.values()
     }
+    layers = _below_vectors(layers, [sample for of_size in seen.values() for sample in of_size])
+    return {name: _quantized_deep(layers, size, seen[size]) for name, size in DEEP_SIZES.items()}
 
 
-def _extremes(
-    layers: dict[str, Any], samples: Mapping[int, Sequence[npt.NDArray[np.int32]]]
-) -> npt.NDArray[np.int32]:
-    """Words by which all sizes scale the vectors alike, or the file would hold them once for each.
+def _below_vectors(layers: dict[str, Any], samples: Sequence[npt.NDArray[np.int32]]) -> dict[str, Any]:
+    """The same network, the first convolution's outputs below the largest of the vectors.
 
-    The vectors share their scale with the first convolution's outputs, beside which the second one reads
-    them: these are the words of the extreme vectors, each between padding, and those of its largest output.
+    Both are scaled alike, since the second convolution reads them side by side: so it is by the vectors. ReLU
+    lets a factor through, which is taken back in what reads the outputs.
     """
     (table,), (kernel, bias) = layers["vectors"], layers["near"]
-    reach = len(kernel) // 2
-    largest, window = -np.inf, np.zeros(len(kernel), np.int32)
-    for sample in (sample for of_size in samples.values() for sample in of_size):
-        found = (tf.nn.conv1d(table[sample][None], kernel, 1, "SAME")[0] + bias).numpy().max(1)
-        if found.max() > largest:
-            largest, at = found.max(), int(found.argmax())
-            window = np.pad(sample, reach)[at : at + len(kernel)]
-    apart = np.zeros(reach, np.int32)
-    most, least = int(np.argmax(table.max(1))), int(np.argmin(table.min(1)))
-    return np.concatenate([apart, [most], apart, [least], apart, window]).astype(np.int32)
+    largest = max(
+        float(tf.reduce_max(tf.nn.conv1d(table[sample][None], kernel, 1, "SAME") + bias))
+        for sample in samples
+    )
+    factor = np.float32(BELOW * table.max() / largest)
+    (far, far_bias), (hidden, hidden_bias) = layers["far"], layers["hidden"]
+    far, hidden = far.copy(), hidden.copy()
+    far[:, table.shape[1] :] /= factor
+    hidden[: len(bias)] /= factor
+    return {
+        **layers,
+        "near": [kernel * factor, bias * factor],
+        "far": [far, far_bias],
+        "hidden": [hidden, hidden_bias],
+    }
 
 
 def _quantized_deep(weights: dict[str, Any], size: int, samples: Sequence[npt.NDArray[np.int32]]) -> bytes:

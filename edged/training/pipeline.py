@@ -17,6 +17,7 @@ from edged.tokens import NEGATIONS, Tokenizer, Tokens
 from edged.training import calibrate, deep, denials, graph, lesson, negations, ngrams, wide
 from edged.training.beside import Beside
 from edged.training.data import SOURCES, Reviews, domain_weights, read_folder
+from edged.training.deep import Fitted
 from edged.training.flatbuffer import join
 from edged.training.teachers import Teachers
 from edged.training.tflite import Reader
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edged.training.deep import Fitted, Shape
+    from edged.training.deep import Shape
     from edged.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -204,7 +205,10 @@ class Training:
 
     @cached_property
     def deep_part(self) -> Fitted:
-        """The student, trained further on denied opinions."""
+        """The student, trained further on denied opinions, and mixed with what it was before.
+
+        M. Wortsman et al., "Robust Fine-tuning of Zero-shot Models", CVPR 2022.
+        """
 
         def make() -> Fitted:
             recipe, words = self.recipe, lesson.of_denials(self)
@@ -215,7 +219,10 @@ class Training:
             rate = recipe.further_rate * deep.RATE
             return deep.fit(model, lambda _: words, epochs=recipe.further_epochs, rate=rate, seed=seed)
 
-        return self.stage("deep part", make)
+        taught = self.stage("denied opinions", make)
+        share = np.float32(self.recipe.further_share)
+        pairs = zip(self.student.weights, taught.weights)
+        return Fitted([old + share * (new - old) for old, new in pairs], taught.losses)
 
     def deep_logits(self, fitted: Fitted) -> Floats:
         """Logits of the validation reviews by a network with these weights, float32[n]."""

@@ -28,6 +28,7 @@ class Recipe:
     unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
     further_epochs: int = 2
     further_rate: float = 0.5  # of the learning rate, against the student's
+    further_share: float = 0.75  # of the weights learned then; the rest are the student's
     remembered: float = 0.3  # share of what the student learned from, whose answers are kept meanwhile
     short: int = 16  # words of a negated review at most, for the deep part to read it in any case
     rules: dict[str, int] = field(
