@@ -74,7 +74,6 @@ type Daemon struct {
 func Run(options Options) int {
 	runtime.LockOSThread()
 	log := options.Log
-	service.ShortTurns(log)
 	d := &Daemon{options: options, config: options.Config, version: options.Version, log: log, start: time.Now(), mapped: memory.ObserveRuntime()}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

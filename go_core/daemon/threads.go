@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"edged/batcher"
-	"edged/service"
 )
 
 // useThreads has every interpreter thread load a copy of its own: N of them run N TFLite
@@ -48,7 +47,6 @@ func (d *Daemon) again(g *generation) (*generation, error) {
 // starter is what starts interpreter thread i: it attaches the thread, and has what it serves loaded.
 func (d *Daemon) starter(loaded func(i int) (*generation, error)) func(i int) (batcher.Runner, func(), error) {
 	return func(i int) (batcher.Runner, func(), error) {
-		service.ShortTurns(d.log)
 		thread, err := d.host.Attach()
 		if err != nil {
 			return nil, nil, err
