@@ -123,8 +123,8 @@ def python_multiprocessing(workers: int, *extra: str) -> Server:
 def held(server: Server, bodies: Path, **options: Any) -> dict[str, float]:
     """One run of the generator, and the PSS a moment after it with its clients still connected.
 
-    The next run comes within the two seconds after which a quiet daemon gives memory back: what that takes and
-    another run brings back is no growth.
+    The next run comes within the two seconds after which a quiet daemon gives memory back: what that takes
+    and another run brings back is no growth.
     """
     line = load.command(server.endpoint, bodies, seconds=3600, warmup=0, **options)
     with subprocess.Popen([*line, "--hold=1"], stdout=subprocess.PIPE, text=True) as process:
