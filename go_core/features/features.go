@@ -116,24 +116,25 @@ func (e *Extractor) token(hash uint64, mark byte) {
 		e.lookUp()
 	}
 	e.tokens++
-	e.words[e.wordsN], e.marks[e.wordsN] = hash, mark
+	word := mix(hash)
+	e.words[e.wordsN], e.marks[e.wordsN] = word, mark
 	e.wordsN++
 	if mark&isBreak != 0 {
-		e.ngram(hash)
+		e.ngram(word)
 		e.joined, e.negation = 0, 0
 		return
 	}
 	if e.negation > 0 {
-		e.ngram(hash ^ negated)
+		e.ngram(mix(hash ^ negated))
 		e.negation--
 	} else {
-		e.ngram(hash)
+		e.ngram(word)
 	}
 	if e.joined > 0 {
-		e.ngram(e.last*order + hash)
+		e.ngram(mix(e.last*order + hash))
 	}
 	if e.joined > 1 {
-		e.ngram((e.before*order+e.last)*order + hash)
+		e.ngram(mix((e.before*order+e.last)*order + hash))
 	}
 	e.before, e.last, e.joined = e.last, hash, min(e.joined+1, 2)
 	if mark&isNegation != 0 {

@@ -1,6 +1,9 @@
 package features
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 const accents = "aaaaaaaceeeeiiiidnooooo ouuuuytsaaaaaaaceeeeiiiidnooooo ouuuuyty"
 
@@ -25,6 +28,17 @@ func fold(out, text []byte) []byte {
 	out = slices.Grow(out[:0], len(text))[:len(text)]
 	n := 0
 	for i := 0; i < len(text); n++ {
+		for i+8 <= len(text) {
+			eight := binary.LittleEndian.Uint64(text[i:])
+			if !plain(eight) {
+				break
+			}
+			binary.LittleEndian.PutUint64(out[n:], lowered(eight))
+			i, n = i+8, n+8
+		}
+		if i == len(text) {
+			break
+		}
 		c := text[i]
 		if c < 0xc2 && c != '&' {
 			out[n] = lower[c]
@@ -135,4 +149,20 @@ func foldGeneralPunctuation(third byte) string {
 		return "..."
 	}
 	return " "
+}
+
+// Eight bytes of a word: their lowest bits and their tops.
+const bytes1, bytes80 = 0x0101010101010101, 0x8080808080808080
+
+// plain tells whether eight bytes are ASCII without an ampersand.
+func plain(eight uint64) bool {
+	ampersand := eight ^ '&'*bytes1
+	return (eight|(ampersand-bytes1)&^ampersand)&bytes80 == 0
+}
+
+// lowered returns eight ASCII bytes in lower case.
+func lowered(eight uint64) uint64 {
+	fromA := eight + (0x80-'A')*bytes1   // top bit: at least A
+	pastZ := eight + (0x80-'Z'-1)*bytes1 // top bit: more than Z
+	return eight | (fromA&^pastZ&bytes80)>>2
 }

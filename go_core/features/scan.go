@@ -48,9 +48,8 @@ func (e *Extractor) scan(text []byte) {
 		case other:
 			i++
 		case letter:
-			if size := emoji(text[i:]); size > 0 {
-				e.token(hashOf(text[i:i+size]), isBreak)
-				i += size
+			if text[i] >= firstEmoji && emoji(text[i:]) > 0 {
+				i += e.scanEmoji(text[i:])
 			} else {
 				i += e.scanWord(text[i:])
 			}
@@ -67,6 +66,14 @@ func (e *Extractor) scan(text []byte) {
 			i += e.scanSpecial(text[i:])
 		}
 	}
+}
+
+const firstEmoji = 0xe2 // no emoji's first byte is below
+
+func (e *Extractor) scanEmoji(text []byte) int {
+	size := emoji(text)
+	e.token(hashOf(text[:size]), isBreak)
+	return size
 }
 
 // emoji returns the size of the emoji that text starts with, 0 where there is none.

@@ -74,8 +74,6 @@ const ones, tops = 0x0001000100010001, 0x8000800080008000
 func (x *index) ranks(keys, ends []uint64, found []int32) {
 	first, kept, shift := x.first, x.rest, x.shift
 	for n, key := range keys {
-		key = mix(key)
-		keys[n] = key
 		ends[n] = binary.LittleEndian.Uint64(first[4*(key>>(shift&63)):])
 	}
 	// Only to have all of rest's cache misses under way at once: 3 % more messages a second from a busy daemon.

@@ -1,6 +1,9 @@
 package features
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 const (
 	fnvOffset = 0xcbf29ce484222325 // FNV-1a, 64 bits
@@ -32,7 +35,7 @@ func readWord(text []byte) (size int, hash uint64) {
 	hash = fnvOffset
 	var last, before byte
 	for i, c := range text {
-		if class[c]&(letter|digit) == 0 || c >= 0xe2 && emoji(text[i:]) > 0 {
+		if class[c]&(letter|digit) == 0 || c >= firstEmoji && emoji(text[i:]) > 0 {
 			return i, hash
 		}
 		if c == last && c == before && 'a' <= c && c <= 'z' {
@@ -56,21 +59,16 @@ func squeezed(word []byte) uint64 {
 
 // scanWord reads a word, a whole number, a link, or a contraction of "not".
 func (e *Extractor) scanWord(text []byte) int {
-	if size := link(text); size > 0 {
-		e.token(hashHTTP, 0)
-		return size
-	}
 	size, hash := readWord(text)
 	word := text[:size]
-	if hasNegatedTail(text[size:]) {
-		if word[size-1] == 'n' {
-			e.stem(word[:size-1])
-			e.token(hashNot, isNegation)
-		} else {
-			e.token(hash, markOf(word))
-			e.token(hashT, 0)
+	if size < len(text) && text[size] != ' ' { // spares most words both questions
+		if size := link(text, size); size > 0 {
+			e.token(hashHTTP, 0)
+			return size
 		}
-		return size + 2
+		if hasNegatedTail(text[size:]) {
+			return e.scanNegated(word, hash) + 2
+		}
 	}
 	switch {
 	case class[word[0]] == digit && digits(word) == size:
@@ -82,9 +80,21 @@ func (e *Extractor) scanWord(text []byte) int {
 		e.stem(word[:size-2])
 		e.token(hashNot, isNegation)
 	default:
-		e.token(hash, markOf(word))
+		e.token(hash, markOf(word, hash))
 	}
 	return size
+}
+
+// scanNegated reads the word before a 't, and that.
+func (e *Extractor) scanNegated(word []byte, hash uint64) int {
+	if last := len(word) - 1; word[last] == 'n' {
+		e.stem(word[:last])
+		e.token(hashNot, isNegation)
+	} else {
+		e.token(hash, markOf(word, hash))
+		e.token(hashT, 0)
+	}
+	return len(word)
 }
 
 // hasNegatedTail tells whether text goes on with 't as a word's end.
@@ -102,7 +112,8 @@ func (e *Extractor) stem(word []byte) {
 	case "wo":
 		word = []byte("will")
 	}
-	e.token(squeezed(word), markOf(word))
+	hash := squeezed(word)
+	e.token(hash, markOf(word, hash))
 }
 
 func isStem(word []byte) bool {
@@ -114,24 +125,32 @@ func isStem(word []byte) bool {
 	return false
 }
 
-func markOf(word []byte) byte {
-	switch string(word) {
-	case "not", "no", "never", "nothing", "nobody", "none", "neither", "nor", "without", "hardly", "barely":
+var negations = []string{"not", "no", "never", "nothing", "nobody", "none", "neither", "nor", "without", "hardly", "barely"}
+
+// hints has a bit for each negation, by its hash's last byte: other words seldom share it.
+var hints = func() (bits [4]uint64) {
+	for _, word := range negations {
+		hash := hashOf([]byte(word))
+		bits[hash/64%4] |= 1 << (hash % 64)
+	}
+	return bits
+}()
+
+func markOf(word []byte, hash uint64) byte {
+	if hints[hash/64%4]>>(hash%64)&1 != 0 && slices.Contains(negations, string(word)) {
 		return isNegation
 	}
 	return 0
 }
 
-// link returns the size of the web address that text starts with, 0 where there is none.
-func link(text []byte) int {
-	size := 0
+// link returns the size of the web address that text starts with, 0 where there is none; word is the size of its first word.
+func link(text []byte, word int) int {
+	size := word
 	switch {
-	case text[0] == 'w' && bytes.HasPrefix(text, []byte("www.")):
-		size = len("www.")
-	case text[0] == 'h' && bytes.HasPrefix(text, []byte("http://")):
-		size = len("http://")
-	case text[0] == 'h' && bytes.HasPrefix(text, []byte("https://")):
-		size = len("https://")
+	case string(text[:word]) == "www" && text[word] == '.':
+		size++
+	case (string(text[:word]) == "http" || string(text[:word]) == "https") && bytes.HasPrefix(text[word:], []byte("://")):
+		size += len("://")
 	default:
 		return 0
 	}
