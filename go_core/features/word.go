@@ -127,7 +127,8 @@ func isStem(word []byte) bool {
 
 var negations = []string{"not", "no", "never", "nothing", "nobody", "none", "neither", "nor", "without", "hardly", "barely"}
 
-// hints has a bit for each negation, by its hash's last byte: other words seldom share it.
+// hints has a bit for each negation, by its hash's last byte, which other words seldom share: to compare every word
+// with all of them took 5 % of a wine review's features.
 var hints = func() (bits [4]uint64) {
 	for _, word := range negations {
 		hash := hashOf([]byte(word))
