@@ -190,6 +190,44 @@ def test_a_word_may_decide_in_one_group_alone() -> None:
     assert ((found.logits(matrix) > 0) == (labels == 1)).all()
 
 
+def test_what_the_wide_part_says_of_reviews_it_has_not_seen() -> None:
+    pytest.importorskip("scipy", reason="needs the extra train: make train-test")
+    from dataclasses import replace
+
+    from edged.tokens import Tokenizer
+    from edged.training import ngrams, wide, widepart
+    from edged.training.recipe import Recipe
+
+    reviews = made(600, 4)
+    rng = np.random.default_rng(6)
+    reviews.labels = rng.permutation(reviews.labels).tolist()  # nothing can be known of a review not seen
+    tokens, recipe = Tokenizer(100)(reviews.texts), replace(Recipe(), ngrams=2000)
+    found = widepart.fitted(reviews, tokens, np.ones(600, np.float32), recipe)
+    seen = found.gated.logits(wide.damped(ngrams.Grams(found.keys, 3).matrix(tokens)))
+    label = reviews.label == 1
+    assert ((seen > 0) == label).mean() > 0.65
+    assert abs(((found.crossed > 0) == label).mean() - 0.5) < 0.1
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_network_learns_what_is_not_known_yet() -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra train: make train-test")
+    from edged.training import deep
+
+    rng = np.random.default_rng(8)
+    ids = rng.integers(2, 6, 2000).astype(np.int32)  # reviews of one word: even ones are good, odd ones bad
+    target = (ids % 2 == 0).astype(np.float32)
+    known = np.where(ids < 4, 8 * target - 4, 0).astype(np.float32)
+    words = deep.Words(ids, np.arange(2001), target, np.ones(2000, np.float32), known)
+    shape = deep.Shape(4, 8, filters=8, hidden=8)
+    deep.seed(1)
+    network = deep.network(shape, rng.normal(0, 1, (6, 8)).astype(np.float32))
+    deep.fit(network, lambda _: words, epochs=60, rate=0.01, unknown=0)
+    said = np.abs(deep.logits(network, words))
+    assert said[ids >= 4].min() > 2
+    assert said[ids < 4].max() < said[ids >= 4].min()
+
+
 @pytest.mark.filterwarnings("default")
 def test_the_graph_reads_as_the_training_does() -> None:
     pytest.importorskip("tensorflow", reason="needs the extra train: make train-test")

@@ -42,7 +42,7 @@ class Candidate:
 
 def by_size(training: Training) -> list[Candidate]:
     """Wide parts with fewer n-grams, then the whole wide part and deep parts with fewer words."""
-    gated, keys = training.gated
+    gated, keys = training.wide_part.gated, training.wide_part.keys
     grams = ngrams.Grams(keys, training.recipe.rules["negation_span"])
     matrix = wide.damped(grams.matrix(training.tokens["val"]))
     lightest = np.argsort(np.abs(gated.weights).max(1))

@@ -73,7 +73,7 @@ def _polar(training: Training) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
 def _plain(training: Training) -> dict[str, Floats]:
     """Linear and gated models as plain sums, on the n-grams that the shipped model keeps."""
     polar, label, weight = _polar(training)
-    grams = ngrams.Grams(training.gated[1], training.recipe.rules["negation_span"])
+    grams = ngrams.Grams(training.wide_part.keys, training.recipe.rules["negation_span"])
     matrix, val = grams.matrix(training.tokens["train"])[polar], grams.matrix(training.tokens["val"])
     scale = np.sqrt(ngrams.log_ratios(matrix, label, weight))
     linear, bias = wide.fit_linear(matrix, label, weight, scale)

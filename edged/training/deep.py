@@ -56,12 +56,17 @@ class Shape:
 
 @dataclass
 class Words:
-    """Word ids of n reviews, ragged, with soft labels (probability of "positive") and weights."""
+    """Word ids of n reviews, ragged, with what a network learns of them."""
 
     ids: Ids
     offsets: npt.NDArray[np.int64]  # n + 1
-    target: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # n
+    target: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # n, probability of "positive"
     weight: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # n
+    known: Floats = field(default_factory=lambda: np.zeros(0, np.float32))  # n, logit to add its own to
+
+    def __post_init__(self) -> None:
+        if len(self.known) == 0:
+            self.known = np.zeros(len(self), np.float32)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -70,7 +75,8 @@ class Words:
         """The reviews where `mask` holds."""
         sizes = np.diff(self.offsets)
         offsets = np.concatenate([[0], np.cumsum(sizes[mask])])
-        return Words(self.ids[np.repeat(mask, sizes)], offsets, self.target[mask], self.weight[mask])
+        ids = self.ids[np.repeat(mask, sizes)]
+        return Words(ids, offsets, self.target[mask], self.weight[mask], self.known[mask])
 
     def joined(self, other: Words) -> Words:
         """These reviews, then the others."""
@@ -80,6 +86,7 @@ class Words:
             offsets,
             np.concatenate([self.target, other.target]),
             np.concatenate([self.weight, other.weight]),
+            np.concatenate([self.known, other.known]),
         )
 
 
@@ -100,7 +107,7 @@ def window(words: Words, head: int, tail: int, vocabulary: int) -> Words:
     ids = words.ids[kept]
     ids = np.where(ids < vocabulary + 2, ids, 1).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(np.minimum(sizes, head + tail))])
-    return Words(ids, offsets, words.target, words.weight)
+    return Words(ids, offsets, words.target, words.weight, words.known)
 
 
 def network(shape: Shape, vectors: Floats, dropout: float = 0.0) -> Any:
@@ -202,15 +209,14 @@ def fit(
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
             tf.TensorSpec([None, None], tf.int32),
-            tf.TensorSpec([None], tf.float32),
-            tf.TensorSpec([None], tf.float32),
+            *[tf.TensorSpec([None], tf.float32)] * 3,
             tf.TensorSpec([], tf.float32),
         ]
     )
-    def step(ids: Any, target: Any, weight: Any, rate: Any) -> Any:
+    def step(ids: Any, target: Any, weight: Any, known: Any, rate: Any) -> Any:
         hidden = (tf.random.uniform(tf.shape(ids)) < unknown) & (ids > 1)
         with tf.GradientTape() as tape:
-            logit = model(tf.where(hidden, 1, ids), training=True)
+            logit = model(tf.where(hidden, 1, ids), training=True) + known
             losses = tf.nn.sigmoid_cross_entropy_with_logits(target, logit)
             loss = tf.reduce_sum(losses * weight) / tf.reduce_sum(weight)
         adam.apply(tape.gradient(loss, variables), rate)
@@ -223,7 +229,8 @@ def fit(
         steps = sum(1 for _ in batches(given, None))
         for at, ids in batches(given, rng):
             left = 1 - (epoch + count / steps) / epochs
-            total += float(step(ids, given.target[at], given.weight[at], rate * max(left, LEAST_RATE)))
+            learned = given.target[at], given.weight[at], given.known[at]
+            total += float(step(ids, *learned, rate * max(left, LEAST_RATE)))
             count += 1
             if time.monotonic() - shown > SHOWN_EVERY_S:
                 shown = time.monotonic()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edged.embedded.model import Negated
 from edged.features import Extractor, mix, pack_table
 from edged.tokens import NEGATIONS, Tokenizer, Tokens
-from edged.training import calibrate, deep, denials, graph, lesson, negations, ngrams, wide
+from edged.training import calibrate, deep, denials, graph, lesson, negations, ngrams, wide, widepart
 from edged.training.beside import Beside
 from edged.training.data import SOURCES, Reviews, domain_weights, read_folder
 from edged.training.deep import Fitted
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from edged.training.deep import Shape
     from edged.training.recipe import Recipe
+    from edged.training.widepart import WidePart
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
@@ -41,7 +42,7 @@ class Training:
     def __init__(self, data: Path, recipe: Recipe, cache: Path | None = None) -> None:
         self.data, self.recipe, self.cache = data, recipe, cache
         self._started = time.monotonic()
-        self._wide_part: Beside[tuple[wide.Gated, U64]] | None = None
+        self._beside: Beside[WidePart] | None = None
 
     def stage(self, name: str, make: Callable[[], T]) -> T:
         """What `make` gives, from the cache where it has that."""
@@ -62,16 +63,14 @@ class Training:
         found = {split: read_folder(self.data, split) for split in ("train", "val", "unlabelled")}
         train = found["train"].labelled
         denied = self.stage("denials", lambda: denials.sentences(train))
-        cut_up = train.sentences
         if train.texts:
             train.extend(self.stage("negations", lambda: negations.sentences(train)))
         unlabelled = found["unlabelled"]
         cut = np.random.default_rng(self.recipe.seed).random(len(unlabelled.texts)) < self.recipe.in_sentences
         sentences, unlabelled = unlabelled.pick(cut).sentences, unlabelled.pick(~cut)
         unlabelled.extend(sentences)
-        # Also: what the labelled files leave undecided, and their reviews' sentences.
+        # What labelled files leave undecided too; not their reviews' sentences, half known to the wide part.
         unlabelled.extend(found["train"].pick(np.isnan(found["train"].label)))
-        unlabelled.extend(cut_up)
         return {"train": train, "val": found["val"].polar, "unlabelled": unlabelled, "denials": denied}
 
     @cached_property
@@ -91,32 +90,23 @@ class Training:
     def begin(self) -> None:
         """Start on the wide part in a process of its own; meanwhile, networks can be trained in this one."""
         if self.tokens:
-            self._wide_part = Beside(self._gated)
+            self._beside = Beside(self._wide_part)
 
     @cached_property
-    def gated(self) -> tuple[wide.Gated, U64]:
-        """The wide part in floats, and the key of each of its n-grams."""
-        return self._wide_part.result() if self._wide_part else self._gated()
+    def wide_part(self) -> WidePart:
+        """The wide part, fitted on all training reviews."""
+        return self._beside.result() if self._beside else self._wide_part()
 
-    def _gated(self) -> tuple[wide.Gated, U64]:
-        def make() -> tuple[wide.Gated, U64]:
-            grams, matrix = ngrams.collect(self.tokens["train"], self.recipe.rules["negation_span"])
-            train = self.reviews["train"]
-            groups = wide.groups_of(train.domains)
-            label, weight = wide.pushed_apart(train.label, self.weights, train.domain)
-            value = wide.importance(matrix, label, weight, groups)
-            kept = np.sort(np.argsort(-value)[: self.recipe.ngrams])
-            found = wide.fit_gated(wide.damped(matrix[:, kept]), label, weight, groups)
-            return found, grams.keys[kept]
-
-        return self.stage("wide part", make)
+    def _wide_part(self) -> WidePart:
+        train, tokens = self.reviews["train"], self.tokens["train"]
+        return self.stage("wide part", lambda: widepart.fitted(train, tokens, self.weights, self.recipe))
 
     def wide_logits(self, split: str) -> Floats:
         """Logits of the wide part in floats."""
-        gated, keys = self.gated
-        grams = ngrams.Grams(keys, self.recipe.rules["negation_span"])
+        part = self.wide_part
+        grams = ngrams.Grams(part.keys, self.recipe.rules["negation_span"])
         return self.stage(
-            f"wide logits {split}", lambda: gated.logits(wide.damped(grams.matrix(self.tokens[split])))
+            f"wide logits {split}", lambda: part.gated.logits(wide.damped(grams.matrix(self.tokens[split])))
         )
 
     @cached_property
@@ -184,14 +174,20 @@ class Training:
 
     @cached_property
     def student(self) -> Fitted:
-        """A network trained on labelled reviews, and on unlabelled ones as the teachers label them."""
+        """A network trained to say what the wide part leaves unsaid of reviews that this has not seen.
+
+        Its logit is added to the wide part's, in training as later. Targets are what teachers and wide part
+        say in the mean, half and half with the label where there is one.
+        """
 
         def make() -> Fitted:
-            recipe, words = self.recipe, self.labelled()
-            # Not asked is the wide part, which knows its training reviews by heart: its logit is added later.
-            words.target = (words.target + deep.probability(self.teachers.logits("train"))) / 2
-            more = self.unlabelled
-            more.target = deep.probability(self.teachers.logits("unlabelled"))
+            recipe, words, more = self.recipe, self.labelled(), self.unlabelled
+            wide_logits = self.wide_part.crossed
+            said = deep.probability((self.teachers.logits("train") + wide_logits) / 2)
+            words.target, words.known = (words.target + said) / 2, recipe.wide_share * wide_logits
+            wide_logits = self.wide_logits("unlabelled")
+            more.target = deep.probability((self.teachers.logits("unlabelled") + wide_logits) / 2)
+            more.known = recipe.wide_share * wide_logits
 
             def drawn(epoch: int) -> deep.Words:
                 rng = np.random.default_rng([recipe.seed, epoch])
@@ -247,7 +243,7 @@ class Training:
 
     def tables(self, fitted: Fitted) -> tuple[dict[str, bytes], wide.Gated, Any]:
         """The metadata blocks of both tables, and both parts with their rows in the order of the tables."""
-        gated, keys = self.gated
+        gated, keys = self.wide_part.gated, self.wide_part.keys
         grams, order = pack_table(keys, self.recipe.bucket_bits)
         ordered = wide.Gated(gated.weights[order], gated.bias, gated.groups)
         count = self.recipe.shape.words

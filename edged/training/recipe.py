@@ -24,7 +24,8 @@ class Recipe:
     teacher_dropout: float = 0.3
     dropout: float = 0.2
     in_sentences: float = 0.5  # share of the unlabelled reviews that are cut into sentences
-    unlabelled: float = 0.5  # share of the unlabelled reviews and sentences that an epoch draws
+    wide_share: float = 0.46  # of the wide part's logit that counts in the sum; about as calibration finds
+    unlabelled: float = 0.9  # share of the unlabelled reviews and sentences that an epoch draws
     unlabelled_weight: float = 0.5  # of a review, against one of the domain that it belongs to
     further_epochs: int = 2
     further_rate: float = 0.5  # of the learning rate, against the student's
