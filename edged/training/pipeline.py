@@ -182,12 +182,11 @@ class Training:
 
         def make() -> Fitted:
             recipe, words, more = self.recipe, self.labelled(), self.unlabelled
-            wide_logits = self.wide_part.crossed
-            said = deep.probability((self.teachers.logits("train") + wide_logits) / 2)
-            words.target, words.known = (words.target + said) / 2, recipe.wide_share * wide_logits
-            wide_logits = self.wide_logits("unlabelled")
-            more.target = deep.probability((self.teachers.logits("unlabelled") + wide_logits) / 2)
-            more.known = recipe.wide_share * wide_logits
+            teachers = {split: self.teachers.logits(split) for split in ("train", "unlabelled")}
+            known = {"train": self.wide_part.crossed, "unlabelled": self.wide_logits("unlabelled")}
+            said = {split: deep.probability((teachers[split] + known[split]) / 2) for split in known}
+            words.target, words.known = (words.target + said["train"]) / 2, recipe.wide_share * known["train"]
+            more.target, more.known = said["unlabelled"], recipe.wide_share * known["unlabelled"]
 
             def drawn(epoch: int) -> deep.Words:
                 rng = np.random.default_rng([recipe.seed, epoch])
