@@ -12,6 +12,7 @@ from edged.modelfile import read_metadata
 from edged.training import ngrams, wide
 from edged.training.negations import DOMAIN
 from edged.training.tables import comparison
+from edged.training.teachers import PLAIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ def _shipped(training: Training, path: Path) -> dict[str, Floats]:
 def _recipes(training: Training) -> dict[str, Floats]:
     """Logits of the recipes on the validation reviews."""
     gated = training.stage("plain gated", lambda: _plain(training))
-    cnn = training.deep_logits(training.deep_part)
+    cnn = training.teachers.said(PLAIN, "val")  # trained alone, on labelled reviews
     return {
         "TF-IDF(1,2) + logistic regression, float": training.stage("TF-IDF", lambda: _tfidf(training)),
         "linear over 150k n-grams, float": gated["linear"],

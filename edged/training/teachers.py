@@ -48,6 +48,7 @@ def network(shape: Shape, vectors: Floats, dropout: float = 0.0) -> Any:
 
 
 KINDS = network, deep.network  # they err in different places
+PLAIN = 1  # which of them is of the deep part's kind
 
 
 class Teachers:
@@ -76,12 +77,12 @@ class Teachers:
 
     def logits(self, split: str) -> Floats:
         """Mean of what they say of a split's reviews, float32[n]."""
-        found = [
-            self._training.stage(f"teacher {which + 1} logits {split}", partial(self._said, which, split))
-            for which in range(len(KINDS))
-        ]
-        mean: Floats = np.mean(found, 0)
+        mean: Floats = np.mean([self.said(which, split) for which in range(len(KINDS))], 0)
         return mean
+
+    def said(self, which: int, split: str) -> Floats:
+        """What one of them says of a split's reviews, float32[n]."""
+        return self._training.stage(f"teacher {which + 1} logits {split}", partial(self._said, which, split))
 
     def _said(self, which: int, split: str) -> Floats:
         shape = self._training.recipe.teacher_shape
