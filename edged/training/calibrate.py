@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 SHARES = np.arange(0, 1.0001, 0.02)  # of reviews that the deep part reads, as tried for the cascade
-GIVEN_UP = 0.15  # points of mean accuracy that the cascade may cost against the deep part on all
+GIVEN_UP = 0.2  # points of mean accuracy that the cascade may cost against the deep part on all
 TRUST_PENALTY = 10.0  # against some ten thousand reviews: cross-validated, 1 to 10 make no difference
 LEAST_TRUST = 0.2  # of a review longer than any seen
 FOLDS = 5  # of the cross-fitted calibration

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from edged.features import Extractor
 from edged.modelfile import read_metadata
-from edged.training import ngrams, wide
+from edged.training import calibrate, ngrams, wide
+from edged.training.data import domain_weights
 from edged.training.negations import DOMAIN
 from edged.training.tables import comparison
 from edged.training.teachers import PLAIN
@@ -56,11 +57,15 @@ def _recipes(training: Training) -> dict[str, Floats]:
     """Logits of the recipes on the validation reviews."""
     gated = training.stage("plain gated", lambda: _plain(training))
     cnn = training.teachers.said(PLAIN, "val")  # trained alone, on labelled reviews
+    both = np.column_stack([gated["gated"], training.deep_logits(training.deep_part)])
+    val = training.reviews["val"]
+    *scale, bias = calibrate.platt(both, val.label, domain_weights(val.domain) ** 2)
     return {
         "TF-IDF(1,2) + logistic regression, float": training.stage("TF-IDF", lambda: _tfidf(training)),
         "linear over 150k n-grams, float": gated["linear"],
         "gated domains, float": gated["gated"],
         "gated domains + CNN, float": gated["gated"] + cnn,
+        "gated domains + edged's deep part, float": both @ np.array(scale) + bias,
     }
 
 

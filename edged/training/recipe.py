@@ -20,7 +20,7 @@ class Recipe:
     teacher_shape: Shape = field(default_factory=lambda: Shape(40_000, 64, filters=96))
     word_bits: int = 13
     teacher_epochs: int = 3
-    epochs: int = 9
+    epochs: int = 5
     teacher_dropout: float = 0.3
     dropout: float = 0.2
     in_sentences: float = 0.5  # share of the unlabelled reviews that are cut into sentences
