@@ -84,12 +84,22 @@ def _cell(spread: dict[str, float], scale: float = 1.0) -> str:
     return f"{median} [{q1}, {q3}]"
 
 
+def _measured(bar: bars.Bar) -> str:
+    """Three digits, or as many more as tell a promise narrowly missed from one that was kept."""
+    text = number(bar.value)
+    for digits in range(4, 8):
+        if bar.met or text != number(bar.bound):
+            break
+        text = f"{bar.value:.{digits}g}"
+    return text
+
+
 def promises(found: Iterable[bars.Bar]) -> str:
     """A table of what was promised, and whether it was kept."""
     rows = [
         [
             bar.what,
-            f"{number(bar.value)} {bar.unit}",
+            f"{_measured(bar)} {bar.unit}",
             f"{'≤' if bar.most else '≥'} {number(bar.bound)}",
             "yes" if bar.met else "**no**",
         ]
